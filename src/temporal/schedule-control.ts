@@ -8,14 +8,16 @@ import {
   ScheduleOverlapPolicy,
   type WorkflowStartOptions,
 } from '@temporalio/client';
-import { TypedSearchAttributes } from '@temporalio/common';
+import { type Payload, TypedSearchAttributes } from '@temporalio/common';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { RECONCILE_WORKFLOW, TASK_QUEUE } from '../contract/names.ts';
 import {
   type DesiredSchedule,
   type FoundSchedule,
+  type ListedSchedule,
   type ScheduleControl,
   scheduleIdOf,
+  UNREADABLE,
 } from '../contract/schedule-control.ts';
 import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { parseCron } from './cron.ts';
@@ -30,6 +32,9 @@ import { mapTemporalErrors } from './temporal-errors.ts';
 const CATCHUP_WINDOW_MS = 24 * 3_600_000;
 /** The SDK's types of a schedule's action lack the priority, which its code sends. */
 type JobAction = ScheduleOptions['action'] & Pick<WorkflowStartOptions, 'priority'>;
+
+/** In the memo of a schedule: the catalog that owns it. */
+const CATALOG_ID = 'catalogId';
 
 /** Ids of this project's schedules; the group is the connector's id. */
 const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
@@ -50,7 +55,7 @@ export function temporalSchedules(client: () => Promise<Client>, uiBase?: string
     async put(desired) {
       const c = await client();
       const options = await optionsOf(c, desired, uiBase);
-      const description = await describe(c, options.scheduleId);
+      let description = await describe(c, options.scheduleId);
       if (description === undefined) {
         try {
           await mapTemporalErrors(() => c.schedule.create(options));
@@ -58,17 +63,20 @@ export function temporalSchedules(client: () => Promise<Client>, uiBase?: string
         } catch (error) {
           if (!(error instanceof ScheduleAlreadyRunning)) throw error;
         }
-      } else if (toFoundSchedule(c, description, options).matchesDesired) {
-        return 'unchanged';
+        description = await describe(c, options.scheduleId);
       }
+      if (description && belongsToAnother(description, desired.catalogId)) return 'foreign';
+      if (description && toFoundSchedule(c, description, options).matchesDesired) return 'unchanged';
       const { spec, action, policies, state, typedSearchAttributes } = options;
       const update = { spec, action, policies, state: { ...state }, typedSearchAttributes };
       await mapTemporalErrors(() => c.schedule.getHandle(options.scheduleId).update(() => update));
       return 'changed';
     },
 
-    async remove(connectorId) {
+    async remove(connectorId, catalogId) {
       const c = await client();
+      const description = await describe(c, scheduleIdOf(connectorId));
+      if (!description || belongsToAnother(description, catalogId)) return false;
       try {
         await mapTemporalErrors(() => c.schedule.getHandle(scheduleIdOf(connectorId)).delete());
         return true;
@@ -87,13 +95,40 @@ export function temporalSchedules(client: () => Promise<Client>, uiBase?: string
           nextPageToken: Buffer.from(pageToken, 'base64url'),
         }),
       );
-      const ours = schedules?.filter(({ info }) => info?.workflowType?.name === RECONCILE_WORKFLOW) ?? [];
+      const found: ListedSchedule[] = [];
+      for (const { scheduleId, info, memo } of schedules ?? []) {
+        const connectorId = SCHEDULE_ID.exec(scheduleId ?? '')?.[1];
+        if (info?.workflowType?.name !== RECONCILE_WORKFLOW || connectorId === undefined) continue;
+        found.push({ connectorId, catalogId: await catalogIdIn(c, memo?.fields) });
+      }
       return {
-        connectorIds: ours.flatMap(({ scheduleId }) => SCHEDULE_ID.exec(scheduleId ?? '')?.[1] ?? []),
+        schedules: found,
         nextPageToken: Buffer.from(nextPageToken ?? '').toString('base64url'),
       };
     },
   };
+}
+
+/** The catalog that a listed schedule's memo names. */
+async function catalogIdIn(
+  { options: { loadedDataConverter: converter } }: Client,
+  fields: { [key: string]: Payload } | null | undefined,
+): Promise<string | undefined> {
+  const encoded = fields?.[CATALOG_ID];
+  if (encoded === undefined) return undefined;
+  try {
+    let payloads = [encoded];
+    for (const codec of [...converter.payloadCodecs].reverse()) payloads = await codec.decode(payloads);
+    return String(converter.payloadConverter.fromPayload(payloads[0] as Payload));
+  } catch {
+    // It is encrypted with another catalog's key.
+    return UNREADABLE;
+  }
+}
+
+function belongsToAnother({ memo }: ScheduleDescription, catalogId: string): boolean {
+  const owner = memo?.[CATALOG_ID];
+  return owner !== undefined && owner !== catalogId;
 }
 
 async function describe(client: Client, scheduleId: string): Promise<ScheduleDescription | undefined> {
@@ -119,6 +154,7 @@ async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: stri
   };
   return {
     scheduleId: scheduleIdOf(connector.id),
+    memo: { [CATALOG_ID]: desired.catalogId },
     spec: {
       ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000, offset: offsetSeconds * 1000 }] } : {}),
       ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: desired.timeZone || undefined } : {}),
@@ -146,10 +182,11 @@ function toFoundSchedule(
   description: ScheduleDescription,
   desired: ScheduleOptions | undefined,
 ): FoundSchedule {
-  const { scheduleId, state, info } = description;
+  const { scheduleId, state, info, memo } = description;
   const last = info.recentActions.at(-1);
   return {
     scheduleId,
+    catalogId: memo?.[CATALOG_ID] === undefined ? undefined : String(memo[CATALOG_ID]),
     matchesDesired:
       desired !== undefined &&
       isDeepStrictEqual(descriptionFacts(description), optionFacts(desired)) &&

@@ -80,3 +80,17 @@ it('repairs schedules, and shows what was wrong', async () => {
   expect((await cli.run('schedule', 'repair')).stdout).toBe('0 created, 0 changed, 0 removed, 2 already correct\n');
   expect((await cli.run('schedule', 'repair', '--json')).json[0]).toMatchObject({ repaired: [], unchanged: '2' });
 });
+
+it('shows the schedules of other catalogs, and leaves them alone', async () => {
+  const { kept } = cli.jobs.schedules;
+  const [ours] = [...kept.values()];
+  const id = 'con_1111111111111111111111';
+  kept.set(id, { ...ours!, catalogId: 'svc_theirs', connector: { id, name: 'theirs' } });
+  expect((await cli.run('schedule', 'list')).stdout).toMatch(new RegExp(`^${id} .* foreign$`, 'm'));
+  const { stdout } = await cli.run('schedule', 'repair');
+  expect(stdout).toBe('0 created, 0 changed, 0 removed, 2 already correct, 1 of another catalog left alone\n');
+  kept.set(ours!.connector.id, { ...ours!, catalogId: 'svc_theirs' });
+  expect((await cli.run('connector', 'get', ours!.connector.name)).stdout).toMatch(
+    /^next run +none: the schedule with its id belongs to another catalog$/m,
+  );
+});

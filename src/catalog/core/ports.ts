@@ -54,7 +54,7 @@ export interface ScheduleKeeper {
   sync(connectorId: string): Promise<void>;
   /** A connector's schedule and its status; undefined if there is no schedule and none is required. */
   find(connectorId: string): Promise<Schedule | undefined>;
-  /** Updates all schedules, and removes those of connectors that do not exist. */
+  /** Updates all schedules, and removes those of connectors that no longer exist. Those of other catalogs are left alone. */
   repair(): Promise<RepairSchedulesResponse>;
   stop(): void;
 }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { scheduleIdOf } from '../../contract/schedule-control.ts';
+import { type DesiredSchedule, type FoundSchedule, scheduleIdOf } from '../../contract/schedule-control.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { RepairSchedulesResponse, Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
@@ -14,12 +14,15 @@ const MAX_REPORTED = 1000;
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 30_000;
 
-/** Starts with a repair in the background, because connectors or schedules may have changed while the catalog was down. */
-export function createScheduleKeeper({
-  db,
-  jobs,
-  logger,
-}: Pick<ServiceDeps, 'db' | 'jobs' | 'logger'>): ScheduleKeeper {
+/**
+ * Starts with a repair in the background, because connectors or schedules may have changed while the catalog was down.
+ *
+ * @param catalogId schedules whose memo names another catalog are never changed
+ */
+export function createScheduleKeeper(
+  { db, jobs, logger }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger'>,
+  catalogId: string,
+): ScheduleKeeper {
   /** Ids of connectors whose schedules may be out of date. */
   const outdated = new Set<string>();
   const turns = new Map<string, Promise<unknown>>();
@@ -49,6 +52,7 @@ export function createScheduleKeeper({
           const { response, refused } = await repairAll();
           const { repaired: _, ...counts } = response;
           logger.info(counts, 'schedules agree with the connectors');
+          if (response.foreign > 0n) await warnOfForeign(response.foreign);
           for (const connectorId of refused.keys()) outdated.add(connectorId);
         }
         allOutdated = false;
@@ -99,10 +103,28 @@ export function createScheduleKeeper({
   }
 
   async function write(connectorId: string, connector: Connector | undefined): Promise<void> {
-    const desired = connector && desiredSchedule(connector);
+    const desired = connector && desiredSchedule(connector, catalogId);
     const { schedules } = await jobs();
-    if (desired) await schedules.put(desired);
-    else await schedules.remove(connectorId);
+    if (!desired) await schedules.remove(connectorId, catalogId);
+    else if ((await schedules.put(desired)) === 'foreign') {
+      const { name } = desired.connector;
+      logger.warn(
+        { connector: name, schedule: scheduleIdOf(connectorId) },
+        `connector ${name} has no schedule of its own: the schedule with its id belongs to another catalog, of which this database is a copy. ` +
+          'Create the connector again under another name, or use another Temporal namespace.',
+      );
+    }
+  }
+
+  /** They are usually a sign of a wrong setting: catalogs that share a namespace share its workers, too. */
+  async function warnOfForeign(count: bigint): Promise<void> {
+    const isEmpty = (await listConnectors(db, 1)).length === 0;
+    logger.warn(
+      { schedules: Number(count), catalogId },
+      isEmpty
+        ? 'this catalog has no connector, but Temporal has schedules of another catalog, which are left alone: is this the right database?'
+        : 'Temporal has schedules of another catalog, which are left alone: each catalog needs a Temporal namespace of its own',
+    );
   }
 
   async function find(connectorId: string): Promise<Schedule | undefined> {
@@ -111,7 +133,7 @@ export function createScheduleKeeper({
 
   async function compare(connectorId: string): Promise<{ schedule?: Schedule; connector?: Connector }> {
     const connector = await findConnector(db, connectorId);
-    const desired = connector && desiredSchedule(connector);
+    const desired = connector && desiredSchedule(connector, catalogId);
     const found = await (await jobs()).schedules.describe(connectorId, desired);
     if (!desired && !found) return { connector };
     const schedule = Schedule.fromPartial({
@@ -120,9 +142,21 @@ export function createScheduleKeeper({
       connectorId,
       connectorName: connector?.displayName,
       when: connector?.policy && scheduleText(connector.policy),
-      status: !desired ? SURPLUS : !found ? MISSING : found.matchesDesired ? OK : DIFFERENT,
+      status: statusOf(found, desired, connector !== undefined),
     });
     return { connector, schedule };
+  }
+
+  function statusOf(found: FoundSchedule | undefined, desired: DesiredSchedule | undefined, isKnown: boolean) {
+    if (!found) return MISSING;
+    if (!isOurs(found, isKnown)) return FOREIGN;
+    if (!desired) return SURPLUS;
+    return found.matchesDesired ? OK : DIFFERENT;
+  }
+
+  /** @param isKnown this catalog has the schedule's connector */
+  function isOurs({ catalogId: owner }: Pick<FoundSchedule, 'catalogId'>, isKnown: boolean): boolean {
+    return owner === undefined ? isKnown : owner === catalogId;
   }
 
   async function repair(): Promise<RepairSchedulesResponse> {
@@ -141,7 +175,7 @@ export function createScheduleKeeper({
           const { connector, schedule } = await compare(connectorId);
           if (!schedule) return;
           response[COUNTERS[schedule.status]] += 1n;
-          if (schedule.status === OK) return;
+          if (schedule.status === OK || schedule.status === FOREIGN) return;
           if (response.repaired.length < MAX_REPORTED) response.repaired.push(schedule);
           await write(connectorId, connector);
         } catch (error) {
@@ -159,7 +193,11 @@ export function createScheduleKeeper({
     do {
       const page = await (await jobs()).schedules.list(PAGE, pageToken);
       // The schedules of existing connectors were repaired above.
-      await inChunks(page.connectorIds, async (id) => (await findConnector(db, id)) ?? repairOne(id));
+      await inChunks(page.schedules, async ({ connectorId, catalogId: owner }) => {
+        if (await findConnector(db, connectorId)) return;
+        if (isOurs({ catalogId: owner }, false)) await repairOne(connectorId);
+        else response.foreign += 1n;
+      });
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
     return { response, refused };
@@ -171,6 +209,7 @@ const {
   SCHEDULE_STATUS_MISSING: MISSING,
   SCHEDULE_STATUS_DIFFERENT: DIFFERENT,
   SCHEDULE_STATUS_SURPLUS: SURPLUS,
+  SCHEDULE_STATUS_FOREIGN: FOREIGN,
 } = ScheduleStatus;
 
 /** The counter of a repair, by the status that was found. */
@@ -179,6 +218,7 @@ const COUNTERS = {
   [MISSING]: 'made',
   [DIFFERENT]: 'changed',
   [SURPLUS]: 'removed',
-} as Record<ScheduleStatus, 'made' | 'changed' | 'removed' | 'unchanged'>;
+  [FOREIGN]: 'foreign',
+} as Record<ScheduleStatus, 'made' | 'changed' | 'removed' | 'unchanged' | 'foreign'>;
 
 const isUnavailable = (error: unknown) => error instanceof CodedError && error.code === 'UNAVAILABLE';

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import type { Schedule, SchedulesServiceImplementation } from '../../generated/reconciler/v1/schedules.ts';
+import { scheduleIdOf, UNREADABLE } from '../../contract/schedule-control.ts';
+import {
+  Schedule,
+  ScheduleStatus,
+  type SchedulesServiceImplementation,
+} from '../../generated/reconciler/v1/schedules.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
@@ -33,15 +38,22 @@ export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): Sc
     repairSchedules: () => schedules.repair(),
   };
 
-  /** A page of the schedules whose connector does not exist. */
+  /** A page of the schedules whose connector does not exist here: those of deleted connectors and of other catalogs. */
   async function surplus(size: number, pageToken: string) {
     const found = await (await jobs()).schedules.list(size, pageToken);
-    const listed = await inChunks(found.connectorIds, async (id) =>
-      (await findConnector(db, id)) ? undefined : schedules.find(id),
-    );
+    const listed = await inChunks(found.schedules, async ({ connectorId, catalogId }) => {
+      if (await findConnector(db, connectorId)) return undefined;
+      return catalogId === UNREADABLE ? unreadable(connectorId) : schedules.find(connectorId);
+    });
     const next = found.nextPageToken;
     return { schedules: present(listed), nextPageToken: next && tokens.encode({ temporal: next }, '') };
   }
+}
+
+/** A schedule of another catalog whose keys this one does not have: it cannot be described. */
+function unreadable(connectorId: string): Schedule {
+  const status = ScheduleStatus.SCHEDULE_STATUS_FOREIGN;
+  return Schedule.fromPartial({ scheduleId: scheduleIdOf(connectorId), connectorId, status });
 }
 
 const present = (schedules: (Schedule | undefined)[]) => schedules.filter((schedule) => schedule !== undefined);

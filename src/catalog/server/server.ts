@@ -22,6 +22,7 @@ import { createPurge } from '../store/cleanup/purge.ts';
 import { type Clock, openClock } from '../store/clock/clock.ts';
 import { type Database, openDatabase } from '../store/database/database.ts';
 import { lockDatabase } from '../store/database/database-lock.ts';
+import { catalogIdOf } from '../store/database/service.ts';
 import { discardReplacements } from '../store/ingest/replace-stream.ts';
 import { checkDatabase } from './check-database.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
@@ -83,7 +84,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const endpoints: HttpEndpoints = {};
   let serving = false;
   const { db } = database;
-  const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger });
+  const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger }, await catalogIdOf(db));
   const parts = { db, database, logger, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
   const deletions = createDeletions(parts);
   const lostJobs = createLostJobs(parts);

@@ -102,6 +102,8 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
 }
 
 function nextRun({ paused, nextRunAt, status }: Schedule): string {
+  if (status === ScheduleStatus.SCHEDULE_STATUS_FOREIGN)
+    return 'none: the schedule with its id belongs to another catalog';
   const repairHint = status === ScheduleStatus.SCHEDULE_STATUS_OK ? '' : ' (`reconciler schedule repair` corrects it)';
   return `${paused ? 'none, paused' : time(nextRunAt)}${repairHint}`;
 }

@@ -3,7 +3,7 @@ import type { Tone } from '../io/colour.ts';
 import { NONE, time, word } from '../io/format.ts';
 import type { Column } from '../io/table-printer.ts';
 
-/** `ok`, `missing`, `different` or `surplus`. */
+/** `ok`, `missing`, `different`, `surplus` or `foreign`. */
 const status = (schedule: Schedule) => word(schedule.status, 'SCHEDULE_STATUS_');
 
 const statusTone = ({ status }: Schedule): Tone => (status === ScheduleStatus.SCHEDULE_STATUS_OK ? 'good' : 'warning');

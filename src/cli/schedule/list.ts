@@ -10,7 +10,9 @@ const HELP = `
 A schedule belongs to its connector: \`connector create --interval\` or \`--cron\`
 creates it. STATUS is ok if the schedule in Temporal matches the connector;
 \`reconciler schedule repair\` corrects those that are missing, different or
-surplus.
+surplus. A foreign one belongs to another catalog that uses the same Temporal
+namespace, and is left alone. If that catalog no longer exists, delete it with
+\`temporal schedule delete --schedule-id reconcile-CONNECTOR_ID\`.
 
 Examples:
   $ reconciler schedule list

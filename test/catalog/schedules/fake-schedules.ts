@@ -21,6 +21,7 @@ export class FakeSchedules implements ScheduleControl {
     return (
       stored && {
         scheduleId: scheduleIdOf(connectorId),
+        catalogId: stored.catalogId,
         matchesDesired: isDeepStrictEqual(stored, desired),
         paused: stored.pausedBecause !== '',
         nextRunAt: stored.pausedBecause === '' ? new Date(Date.UTC(2030, 0, 1, 6)) : undefined,
@@ -32,18 +33,20 @@ export class FakeSchedules implements ScheduleControl {
   async put(desired: DesiredSchedule) {
     this.#reach();
     const stored = this.kept.get(desired.connector.id);
+    if (stored && stored.catalogId !== desired.catalogId) return 'foreign';
     this.kept.set(desired.connector.id, desired);
     if (stored === undefined) return 'made';
     return isDeepStrictEqual(stored, desired) ? 'unchanged' : 'changed';
   }
 
-  async remove(connectorId: string) {
+  async remove(connectorId: string, catalogId: string) {
     this.#reach();
-    return this.kept.delete(connectorId);
+    return this.kept.get(connectorId)?.catalogId === catalogId && this.kept.delete(connectorId);
   }
 
   async list() {
     this.#reach();
-    return { connectorIds: [...this.kept.keys()], nextPageToken: '' };
+    const schedules = [...this.kept].map(([connectorId, { catalogId }]) => ({ connectorId, catalogId }));
+    return { schedules, nextPageToken: '' };
   }
 }

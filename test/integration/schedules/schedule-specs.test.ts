@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from '@temporalio/client';
 import { isTimeZone } from '../../../src/catalog/validation/time-zone.ts';
-import type { DesiredSchedule } from '../../../src/contract/schedule-control.ts';
+import { type DesiredSchedule, type ScheduleControl, UNREADABLE } from '../../../src/contract/schedule-control.ts';
 import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { parseCron } from '../../../src/temporal/cron.ts';
+import { EncryptionCodec } from '../../../src/temporal/payload-codec.ts';
 import { temporalSchedules } from '../../../src/temporal/schedule-control.ts';
 import { poll } from '../../jest/poll.ts';
 import { TemporalServer } from '../stack/temporal-server.ts';
@@ -153,6 +155,7 @@ describe('time zones', () => {
 
 describe('schedules of connectors', () => {
   const desired = (id: string, fields: Partial<DesiredSchedule> = {}): DesiredSchedule => ({
+    catalogId: 'svc_ours',
     connector: { id, name: 'lake' },
     jobIdPrefix: 'reconcile-lake-abc123',
     intervalSeconds: 3600,
@@ -196,8 +199,8 @@ describe('schedules of connectors', () => {
     }
     expect(await control().put(desired(id, { ...fields, connector: { id, name: 'sea' } }))).toBe('changed');
     expect(await control().put(desired(id, fields))).toBe('changed');
-    expect(await control().remove(id)).toBe(true);
-    expect(await control().remove(id)).toBe(false);
+    expect(await control().remove(id, 'svc_ours')).toBe(true);
+    expect(await control().remove(id, 'svc_ours')).toBe(false);
   });
 
   it('start at most one reconcile of their connector at a time', async () => {
@@ -227,7 +230,7 @@ describe('schedules of connectors', () => {
       priority: { priorityKey: 3, fairnessKey: 'con_action' },
     });
     expect(policies).toEqual({ overlap: 'SKIP', catchupWindow: 86_400_000, pauseOnFailure: false });
-    await control().remove('con_action');
+    await control().remove('con_action', 'svc_ours');
   });
 
   it('name their connector beside its id', async () => {
@@ -250,7 +253,7 @@ describe('schedules of connectors', () => {
       return ids;
     };
     await poll(found, { timeout: 30_000 }).toEqual([`reconcile-${id}`]);
-    await control().remove(id);
+    await control().remove(id, 'svc_ours');
   });
 
   it('start workflows with their memo, attributes and priority', async () => {
@@ -272,7 +275,7 @@ describe('schedules of connectors', () => {
     const query = new URL(link, 'http://ui').searchParams.get('query') ?? '';
     const count = async () => (await temporal.client.workflow.count(query)).count;
     await poll(count, { timeout: 30_000 }).toBe(1);
-    await control().remove(id);
+    await control().remove(id, 'svc_ours');
   });
 
   it('are reported as different whichever part of them has been changed', async () => {
@@ -300,7 +303,39 @@ describe('schedules of connectors', () => {
       expect(await control().put(desired('con_drift'))).toBe('changed');
       expect(await control().describe('con_drift', desired('con_drift'))).toMatchObject({ matchesDesired: true });
     }
-    await control().remove('con_drift');
+    await control().remove('con_drift', 'svc_ours');
+  });
+
+  it('are neither changed nor removed if their memo names another catalog', async () => {
+    const theirs = desired('con_copied', { catalogId: 'svc_theirs' });
+    expect(await control().put(theirs)).toBe('made');
+    const before = await temporal.client.schedule.getHandle('reconcile-con_copied').describe();
+    expect(before.memo).toEqual({ catalogId: 'svc_theirs' });
+    expect(await control().put(desired('con_copied', { intervalSeconds: 60 }))).toBe('foreign');
+    expect(await control().remove('con_copied', 'svc_ours')).toBe(false);
+    const after = await temporal.client.schedule.getHandle('reconcile-con_copied').describe();
+    expect(after.raw.conflictToken).toEqual(before.raw.conflictToken);
+    expect(await control().describe('con_copied', theirs)).toMatchObject({
+      catalogId: 'svc_theirs',
+      matchesDesired: true,
+    });
+    expect(await control().remove('con_copied', 'svc_theirs')).toBe(true);
+  });
+
+  it('are listed with their owner, unless that is encrypted with an unknown key', async () => {
+    const withKey = (id: string) => {
+      const codec = new EncryptionCodec(new Map([[id, Buffer.alloc(32, id)]]));
+      const client = new Client({ connection: temporal.client.connection, dataConverter: { payloadCodecs: [codec] } });
+      return temporalSchedules(async () => client);
+    };
+    await withKey('a').put(desired('con_secret', { catalogId: 'svc_theirs' }));
+    const owner = (control: ScheduleControl) =>
+      poll(async () => (await control.list(100, '')).schedules.find((s) => s.connectorId === 'con_secret')?.catalogId, {
+        timeout: 30_000,
+      });
+    await owner(withKey('a')).toBe('svc_theirs');
+    await owner(withKey('b')).toBe(UNREADABLE);
+    await withKey('a').remove('con_secret', 'svc_theirs');
   });
 
   it('are listed in pages, without foreign schedules', async () => {
@@ -313,8 +348,9 @@ describe('schedules of connectors', () => {
       const pages: string[][] = [];
       let pageToken = '';
       do {
-        const { connectorIds, nextPageToken } = await control().list(2, pageToken);
-        pages.push(connectorIds);
+        const { schedules, nextPageToken } = await control().list(2, pageToken);
+        expect(schedules.every(({ catalogId }) => catalogId === 'svc_ours')).toBe(true);
+        pages.push(schedules.map(({ connectorId }) => connectorId));
         pageToken = nextPageToken;
       } while (pageToken !== '');
       return pages;

@@ -16,6 +16,7 @@ import { TemporalServer } from '../stack/temporal-server.ts';
 const POLL = { timeout: 60_000, interval: 100 };
 const { SCHEDULE_STATUS_OK: OK, SCHEDULE_STATUS_MISSING: MISSING } = ScheduleStatus;
 const { SCHEDULE_STATUS_DIFFERENT: DIFFERENT, SCHEDULE_STATUS_SURPLUS: SURPLUS } = ScheduleStatus;
+const { SCHEDULE_STATUS_FOREIGN: FOREIGN } = ScheduleStatus;
 
 /** A catalog service with a real Temporal server that tests stop and start. There is no worker. */
 let temporal: TemporalServer;
@@ -146,13 +147,18 @@ describe('schedules', () => {
     const action = { type: 'startWorkflow' as const, workflowType: 'reconcile', taskQueue: 'reconciler' };
     const deletedConnector = 'con_0000000000000000000000';
     const surplus = [unwanted, deletedConnector, 'con_1111111111111111111111'];
+    const { memo } = await handle(different).describe();
     for (const id of surplus)
       await temporal.client.schedule.create({
         scheduleId: `reconcile-${id}`,
         spec: {},
         action,
         state: { paused: true },
+        memo,
       });
+    // Nothing shows whose they are.
+    const unowned = 'con_3333333333333333333333';
+    await temporal.client.schedule.create({ scheduleId: `reconcile-${unowned}`, spec: {}, action });
     const foreign = { ...action, workflowType: 'other' };
     await temporal.client.schedule.create({
       scheduleId: 'reconcile-con_2222222222222222222222',
@@ -163,17 +169,18 @@ describe('schedules', () => {
 
     // Temporal's list is eventually consistent.
     await poll(async () => Object.keys(await listed()).sort(), POLL).toEqual(
-      [deletedConnector, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
+      [deletedConnector, 'con_1111111111111111111111', unowned, 'by hand', 'nightly', 'often'].sort(),
     );
     expect(await listed()).toMatchObject({
       nightly: { status: MISSING },
       often: { status: DIFFERENT, paused: true },
       'by hand': { status: SURPLUS },
       [deletedConnector]: { status: SURPLUS, connectorName: '' },
+      [unowned]: { status: FOREIGN, connectorName: '' },
     });
 
     const repaired = await clients.schedules.repairSchedules({});
-    expect(repaired).toMatchObject({ made: 1n, changed: 1n, removed: 3n, unchanged: 0n });
+    expect(repaired).toMatchObject({ made: 1n, changed: 1n, removed: 3n, unchanged: 0n, foreign: 1n });
     expect(repaired.repaired.map(({ status }) => status).sort()).toEqual(
       [MISSING, DIFFERENT, SURPLUS, SURPLUS, SURPLUS].sort(),
     );
@@ -182,11 +189,12 @@ describe('schedules', () => {
       changed: 0n,
       removed: 0n,
       unchanged: 2n,
+      foreign: 1n,
     });
     expect(await statusOf(missing)).toBe(OK);
     expect(await statusOf(different)).toBe(OK);
     for (const id of surplus) await expect(handle(id).describe()).rejects.toThrow(/not found/i);
-    for (const scheduleId of ['reconcile-con_2222222222222222222222', 'reconcile-mine'])
+    for (const scheduleId of ['reconcile-con_2222222222222222222222', 'reconcile-mine', `reconcile-${unowned}`])
       await temporal.client.schedule.getHandle(scheduleId).describe();
   });
 
