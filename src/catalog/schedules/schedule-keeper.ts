@@ -118,7 +118,7 @@ export function createScheduleKeeper(
 
   /** They are usually a sign of a wrong setting: catalogs that share a namespace share its workers, too. */
   async function warnOfForeign(count: bigint): Promise<void> {
-    const isEmpty = (await listConnectors(db, 1)).length === 0;
+    const isEmpty = (await listConnectors(db, 1)).items.length === 0;
     logger.warn(
       { schedules: Number(count), catalogId },
       isEmpty
