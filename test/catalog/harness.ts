@@ -166,6 +166,11 @@ export class TestCatalog implements AsyncDisposable {
     await this.#start();
   }
 
+  /** Starts the service after `stop`. */
+  async startAgain(): Promise<void> {
+    await this.#start();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });

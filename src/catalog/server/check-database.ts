@@ -7,8 +7,8 @@ import { type QuickCheck, quickCheck } from '../store/database/sqlite/quick-chec
 const WAIT_MS = 10_000;
 
 export interface DatabaseCheck {
-  /** Records what the check has found, or finds later. */
-  report(health: DatabaseHealth): void;
+  /** Records what the check has found. If it has not ended, records it later. */
+  report(health: DatabaseHealth): Promise<void>;
   /** Ends the check if it still runs. */
   stop(): void;
 }
@@ -16,16 +16,17 @@ export interface DatabaseCheck {
 /** Checks the file of the database before it is opened. A check that takes long is finished in the background. */
 export async function checkDatabase(file: string, logger: Logger): Promise<DatabaseCheck> {
   const bytes = file === ':memory:' ? 0 : (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
-  if (bytes === 0) return { report() {}, stop() {} };
+  if (bytes === 0) return { async report() {}, stop() {} };
   const check = quickCheck(file);
-  if (!(await endsInTime(check))) {
+  const hasEnded = await endsInTime(check);
+  if (!hasEnded) {
     check.lowerPriority();
     logger.info({ database: file, bytes }, 'the check of the database takes long and continues in the background');
   }
   let stopped = false;
   return {
-    report(health) {
-      check.result.then(
+    async report(health) {
+      const reported = check.result.then(
         (found) => {
           if (found !== 'ok') health.reportDamage(found);
         },
@@ -33,6 +34,7 @@ export async function checkDatabase(file: string, logger: Logger): Promise<Datab
           if (!stopped) logger.warn({ database: file, err: error.message }, 'the database could not be checked');
         },
       );
+      if (hasEnded) await reported;
     },
     stop() {
       stopped = true;

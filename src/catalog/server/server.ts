@@ -76,7 +76,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     lock.release();
     throw error;
   });
-  check.report(database.health);
+  await check.report(database.health);
   const purge = createPurge(database.db, logger);
   const temporal = lazyJobs(options.jobs);
   const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
@@ -90,7 +90,8 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const lostJobs = createLostJobs(parts);
   const deps: ServiceDeps = { ...parts, deletions };
   try {
-    await discardReplacements(db);
+    // A damaged database is served nevertheless, as far as it can be read.
+    if (database.health.problem === undefined) await discardReplacements(db);
     const health = HealthState();
     const server = buildServer(deps, health, metrics);
     await serveHttpEndpoints(endpoints, options, { metrics, database, isServing: () => serving });

@@ -1,6 +1,6 @@
 /** SQLite's result code, such as `SQLITE_BUSY`; undefined for other errors (https://sqlite.org/rescode.html). */
 function resultCode(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = (error as { code?: unknown } | undefined)?.code;
   return typeof code === 'string' && code.startsWith('SQLITE_') ? code : undefined;
 }
 
