@@ -57,9 +57,6 @@ export interface Stack {
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dataDir = resolve(options.dataDir);
-  // The processes inherit it, so that nobody else can read what they create.
-  process.umask(0o077);
-  makeDataDir(dataDir);
   const lock = tryLock(join(dataDir, 'up.lock'));
   if ('owner' in lock) {
     const running = readStackFile(dataDir);
@@ -69,6 +66,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         `Use that stack, stop it (kill ${lock.owner}), or name another --data-dir.`,
     );
   }
+  makeDataDir(dataDir);
   const started: Supervised[] = [];
   const reaper = startReaper();
   const stop = async () => {
@@ -87,6 +85,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       log: options.log,
       signal: options.signal,
     });
+    // All processes inherit it, so that nobody else can read what they create. The Temporal CLI, above, may be shared.
+    process.umask(0o077);
     const stack = await choosePorts(dataDir, options);
     const save = () => {
       for (const process of started) stack.processes[process.name] = process.pid;

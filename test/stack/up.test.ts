@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { isAlive } from '../../src/stack/lock-file.ts';
 import { freePort, isPortFree } from '../../src/stack/ports.ts';
 import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts';
+import { listeningSockets } from './listening-sockets.ts';
 
 /** The command that users run, with real processes and a real Temporal dev server. */
 const BIN = join(import.meta.dirname, '../../bin/reconciler.js');
@@ -87,7 +88,11 @@ describe('reconciler up', () => {
 
   beforeAll(async () => {
     [port, uiPort] = [await freePort('127.0.0.1'), await freePort('127.0.0.1')];
-    run = up(newFolder(), '--port', String(port), '--ui-port', String(uiPort));
+    const dataDir = newFolder();
+    chmodSync(dataDir, 0o755);
+    const umask = process.umask(0o022);
+    run = up(dataDir, '--port', String(port), '--ui-port', String(uiPort));
+    process.umask(umask);
     await run.until(/^ready/m);
   });
 
@@ -108,6 +113,23 @@ describe('reconciler up', () => {
     expect((await fetch(`http://127.0.0.1:${uiPort}`)).status).toBe(200);
     for (const name of ['temporal', 'catalog', 'worker'])
       expect(existsSync(join(run.dataDir, 'logs', `${name}.log`))).toBe(true);
+  });
+
+  it('lets nobody else read its files, however open the umask is', () => {
+    const modeOf = (name: string) => statSync(join(run.dataDir, name)).mode & 0o777;
+    const names = readdirSync(run.dataDir, { recursive: true, encoding: 'utf8' });
+    expect(names).toEqual(expect.arrayContaining(['catalog.db-wal', 'temporal.db', 'up.lock', 'logs/worker.log']));
+    const shared = ['.', ...names].filter((name) => (modeOf(name) & 0o077) !== 0);
+    expect(shared).toEqual([]);
+  });
+
+  it('listens only on this machine', () => {
+    const sockets = pidsOf(run.dataDir).flatMap(listeningSockets);
+    const { address, temporalAddress, observed } = readStackFile(run.dataDir) as StackFile;
+    const addresses = [address, temporalAddress, observed.catalog.health, observed.worker.metrics];
+    const known = [...addresses.map((at) => Number(at.split(':')[1])), uiPort];
+    expect(sockets.map(({ port: at }) => at)).toEqual(expect.arrayContaining(known));
+    expect(sockets.filter(({ isLoopback }) => !isLoopback)).toEqual([]);
   });
 
   it('refuses a second stack on the same data directory and names the first', async () => {
