@@ -38,7 +38,7 @@ const STORE_LAYERS = [
   ['files'],
   ['snapshots', 'bindings'],
   ['tables', 'cleanup'],
-  ['namespaces', 'connectors', 'jobs', 'lineage', 'clock'],
+  ['namespaces', 'connectors', 'jobs', 'lineage', 'clock', 'backup'],
   ['database'],
 ];
 /** Code that runs in Temporal's workflow sandbox or describes data exchanged through Temporal has few dependencies. */

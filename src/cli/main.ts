@@ -35,6 +35,16 @@ const ENTRIES: Entry[] = [
     load: () => import('./processes/codec.ts'),
   },
   {
+    name: 'backup',
+    summary: "write a checked copy of the catalog's database, also while it is in use",
+    load: () => import('./backup/backup.ts'),
+  },
+  {
+    name: 'restore',
+    summary: "replace the catalog's database by a backup",
+    load: () => import('./backup/restore.ts'),
+  },
+  {
     name: 'connector',
     summary: 'manage connectors to upstream catalogs, and reconcile them',
     load: () => import('./connector/index.ts'),

@@ -1,8 +1,9 @@
 import type { TableOutcome } from '../../contract/activities.ts';
+import { UNFINISHED } from '../../contract/fingerprints.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
-import { type TableMove, UNFINISHED } from '../plan/table-move.ts';
+import type { TableMove } from '../plan/table-move.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
 import { IngestProgress } from './ingest-progress.ts';
 import { ingestSnapshots } from './ingest-snapshots.ts';

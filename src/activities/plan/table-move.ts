@@ -20,9 +20,6 @@ const MASK = [
   'upstream',
 ];
 
-/** Stored instead of a fingerprint: the table can be read, and the next run continues with it. No upstream has this fingerprint. */
-export const UNFINISHED = 'unfinished';
-
 /** Moves a table to the state that was read: current snapshot, refs and fingerprint in one step, after everything they need is in. */
 export interface TableMove {
   request: UpdateTableRequest;

@@ -1,4 +1,5 @@
 import type { CaptureOptions } from '../../contract/activities.ts';
+import { UNFINISHED } from '../../contract/fingerprints.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { SnapshotRefType, type Table } from '../../generated/reconciler/v1/tables.ts';
 import { type NdvOptions, ndvOptions } from '../../stats/statistics-options.ts';
@@ -13,7 +14,7 @@ import { type NdvColumns, ndvColumns, selectedColumns } from './selected-columns
 import { planSnapshots, type SnapshotPlan } from './snapshot-plan.ts';
 import { compareStoredSnapshots, listStoredSnapshots, NO_SNAPSHOTS, type StoredSnapshots } from './stored-snapshots.ts';
 import type { TableIngest } from './table-ingest.ts';
-import { type TableMove, tableMove, UNFINISHED } from './table-move.ts';
+import { type TableMove, tableMove } from './table-move.ts';
 
 /** What is to be done to a table. A run applies it, a dry run prints it (see `tableChange`). */
 export interface TablePlan {

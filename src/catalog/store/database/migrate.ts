@@ -3,7 +3,7 @@ import { CodedError } from '../../../errors.ts';
 import { migration as first } from './migrations/0001-first.ts';
 
 /** All migrations, in the order in which they are applied. A released migration is never changed. */
-const MIGRATIONS: Record<string, Migration> = {
+export const MIGRATIONS: Record<string, Migration> = {
   '0001-first': first,
 };
 
