@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -52,12 +52,21 @@ describe('the lock of a database', () => {
     throughLink.release();
   });
 
-  it('is the same through a link to its folder', async () => {
-    symlinkSync(join(folder, 'data'), join(folder, 'other'));
-    const lock = await lockDatabase(file, { waitMs: 0 });
-    const other = lockDatabase(join(folder, 'other', 'catalog.db'), { waitMs: 0 });
-    await expect(other).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
-    lock.release();
+  it('is not taken over before the holder, which looks each second, has noticed that its file was deleted', async () => {
+    writeFileSync(file, 'a database');
+    // It has no lock file yet, as one that was copied here.
+    const holder = await lockDatabase(file);
+    const order: string[] = [];
+    const timer = setInterval(() => {
+      if (!holder.isHeld()) order.push('noticed');
+    }, 1_000);
+    rmSync(`${file}.lock`);
+    const next = await lockDatabase(file);
+    clearInterval(timer);
+    order.push('taken over');
+    expect([order[0], order.at(-1)]).toEqual(['noticed', 'taken over']);
+    next.release();
+    holder.release();
   });
 
   interface Service {
