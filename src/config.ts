@@ -9,6 +9,19 @@ export const DEFAULT_ADDRESS = '127.0.0.1:7460';
 
 const hostPort = z.string().regex(/^[^\s/]+:\d{1,5}$/, 'is not host:port');
 
+const UNIT_MS = { h: 3_600_000, d: 86_400_000 };
+
+/** How long something is kept, in milliseconds; undefined for ever. */
+const retention = (byDefault: string) =>
+  z
+    .string()
+    .regex(/^([1-9]\d{0,5}[hd]|0|never)$/, 'is not a number of hours or days, such as 36h or 90d, or never')
+    .default(byDefault)
+    .transform((text) => {
+      const [, amount, unit] = /^(\d+)([hd])$/.exec(text) ?? [];
+      return amount === undefined ? undefined : Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+    });
+
 const schema = z.object({
   /** Catalog service, host:port. */
   RECONCILER_ADDRESS: hostPort.default(DEFAULT_ADDRESS),
@@ -60,6 +73,13 @@ const schema = z.object({
     .optional(),
   /** Time between heartbeats of activities. Each is billed by Temporal Cloud, and a cancellation comes with the next one. */
   RECONCILER_HEARTBEAT_SECONDS: z.coerce.number().min(1, 'is below 1').max(30, 'is above 30').default(10),
+  /** How long jobs are kept after they ended. */
+  RECONCILER_RETENTION_JOBS: retention('90d'),
+  /** How long the changes of dry runs are kept after they ended. */
+  RECONCILER_RETENTION_DRY_RUNS: retention('14d'),
+  RECONCILER_RETENTION_IDEMPOTENCY_KEYS: retention('7d'),
+  /** How long unfinished snapshots are kept after the last stream was opened for them. */
+  RECONCILER_RETENTION_STAGES: retention('7d'),
   XDG_CACHE_HOME: z.string().optional(),
 });
 
@@ -77,6 +97,14 @@ export interface CodecKeyReference {
 function codecKey(entry: string): CodecKeyReference {
   const [id = '', ...reference] = entry.trim().split('=');
   return { id, reference: reference.join('=') };
+}
+
+/** How long the catalog keeps what is no longer needed, in milliseconds. Absent: for ever. */
+export interface Retention {
+  jobsMs?: number;
+  dryRunsMs?: number;
+  idempotencyKeysMs?: number;
+  stagesMs?: number;
 }
 
 export interface Config {
@@ -97,6 +125,7 @@ export interface Config {
   buildId?: string;
   /** Time between heartbeats of activities. */
   heartbeatMs: number;
+  retention: Retention;
 }
 
 /**
@@ -127,6 +156,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     deployment: settings.RECONCILER_DEPLOYMENT,
     buildId: settings.RECONCILER_BUILD_ID,
     heartbeatMs: settings.RECONCILER_HEARTBEAT_SECONDS * 1000,
+    retention: {
+      jobsMs: settings.RECONCILER_RETENTION_JOBS,
+      dryRunsMs: settings.RECONCILER_RETENTION_DRY_RUNS,
+      idempotencyKeysMs: settings.RECONCILER_RETENTION_IDEMPOTENCY_KEYS,
+      stagesMs: settings.RECONCILER_RETENTION_STAGES,
+    },
   };
 }
 

@@ -113,7 +113,7 @@ export const connectorSpec = (fields: object = {}) => ({
 /** Matches a result of `failure` by its code and a part of its message. */
 export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
-type Aside = Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress'>;
+type Aside = Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress' | 'retention'>;
 
 /** A catalog service on a database file of its own. */
 export class TestCatalog implements AsyncDisposable {
@@ -128,7 +128,7 @@ export class TestCatalog implements AsyncDisposable {
   #requested: Aside = {};
   #running!: Awaited<ReturnType<typeof startCatalog>>;
 
-  /** @param aside addresses for metrics and health, as in `startCatalog` */
+  /** @param aside addresses for metrics and health, and what is removed, as in `startCatalog` */
   static async start(aside: Aside = {}): Promise<TestCatalog> {
     const catalog = new TestCatalog();
     catalog.#requested = aside;

@@ -8,6 +8,7 @@ import {
   jobTriggerToJSON,
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
+import type { Removed } from '../store/cleanup/removed.ts';
 import { type ConnectorLag, connectorLags } from '../store/connectors/connector-lag.ts';
 import type { Database } from '../store/database/database.ts';
 
@@ -17,6 +18,8 @@ export interface CatalogMetrics {
   called(method: string, code: string, seconds: number): void;
   /** Counts the change of a job's record from `before` to `after`, and the failures that were recorded with it. */
   recorded(before: ReconcileJob | undefined, after: ReconcileJob, failures: readonly JobFailure[]): void;
+  /** Counts old records that were removed, by kind. */
+  removed(counts: Removed): void;
   /** All metrics in Prometheus' text format. */
   text(): Promise<{ contentType: string; body: string }>;
 }
@@ -102,6 +105,12 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
     metric: new Counter({ name, help, labelNames: ['connector'], registers }),
     counter,
   }));
+  const removals = new Counter({
+    name: 'reconciler_retention_removed_total',
+    help: 'Old records that were removed, by kind',
+    labelNames: ['kind'],
+    registers,
+  });
   const setLags = lagGauges(registry);
 
   return {
@@ -136,6 +145,10 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
       const state = short(jobStateToJSON(after.state), 'JS_');
       ended.inc({ connector, state, trigger });
       if (after.startedAt && after.finishedAt) durations.observe({ state }, seconds(after.startedAt, after.finishedAt));
+    },
+
+    removed(counts) {
+      for (const [kind, count] of Object.entries(counts)) removals.inc({ kind }, count);
     },
 
     async text() {

@@ -3,6 +3,7 @@ import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from 'pino';
+import type { Retention } from '../../config.ts';
 import type { JobControl } from '../../contract/job-control.ts';
 import { CodedError } from '../../errors.ts';
 import { serveHealth } from '../../telemetry/http/health.ts';
@@ -19,6 +20,8 @@ import { withWideWindow } from '../rpc/flow-control.ts';
 import { timeCalls, traceCalls } from '../rpc/observe-middleware.ts';
 import { createScheduleKeeper } from '../schedules/schedule-keeper.ts';
 import { createPurge } from '../store/cleanup/purge.ts';
+import type { Removed } from '../store/cleanup/removed.ts';
+import { createRetention } from '../store/cleanup/retention.ts';
 import { type Clock, openClock } from '../store/clock/clock.ts';
 import { type Database, openDatabase } from '../store/database/database.ts';
 import { lockDatabase } from '../store/database/database-lock.ts';
@@ -37,6 +40,8 @@ export interface CatalogOptions {
   /** Access to Temporal. A function is called when it is first needed, and again if it failed. */
   jobs: JobControl | (() => Promise<JobControl>);
   logger: Logger;
+  /** Absent: nothing is removed. */
+  retention?: Retention;
   /** host:port on which `/metrics` is served. */
   metricsAddress?: string;
   /** host:port on which `/healthz` and `/readyz` are served. */
@@ -104,6 +109,8 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     const watch = watchDatabase(database.health, lock, { logger, setHealthy });
     purge.kick();
     deletions.resume();
+    const onRemoved = (removed: Removed) => metrics?.removed(removed);
+    const retention = createRetention({ db, clock, logger, onRemoved }, options.retention ?? {});
     const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
     logger.info({ address, database: options.databaseFile }, 'catalog service listens');
     let stopped: Promise<void> | undefined;
@@ -116,6 +123,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       deletions.stop();
       lostJobs.stop();
       schedules.stop();
+      await retention.stop();
       await purge.stop();
       await temporal.close();
       await closeEndpoints(endpoints);

@@ -206,6 +206,8 @@ export interface JobRow {
   retry_of_job_id: string;
   /** The alert that its end caused, as JSON (see alerts.ts): empty if it caused none, null before that was determined. */
   alert: string | null;
+  /** 1 if it was a dry run whose list of changes was removed. */
+  changes_removed: Generated<number>;
 }
 
 /** A Temporal run of a job that has claimed its connector or waited for it. The latest one has the highest number. */
@@ -291,6 +293,8 @@ export interface SnapshotRow {
   stage_key: string | null;
   /** While staged: names of the groups of changes that are stored, as a JSON array. */
   staged_groups: string | null;
+  /** While it is not complete: when the last stream was opened or, before the first one, when it was created. Null if nothing is staged. */
+  staged_at: number | null;
   /** Totals as JSON (see totals.ts); null while staged. */
   totals: string | null;
   /** Number of rows that a reader sees; `absent` if it cannot be computed, null before it is first requested. */

@@ -81,6 +81,9 @@ async function openStream(
   };
 }
 
+/** How exact `staged_at` is. */
+const STAGED_AT_MS = 60_000;
+
 /** `isStale`: staged changes must be deleted first. */
 type Claim = { row: StoredSnapshot; isStale: boolean };
 
@@ -132,12 +135,9 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
     await db.updateTable('snapshots').set(MARK_DELETING).where('snapshot_num', '=', row.snapshot_num).execute();
     return { row, isStale: true };
   }
-  if (row.stage_key === null) {
-    await db
-      .updateTable('snapshots')
-      .set({ stage_key: header.idempotencyKey })
-      .where('snapshot_num', '=', row.snapshot_num)
-      .execute();
-  }
-  return { row: { ...row, stage_key: header.idempotencyKey }, isStale: false };
+  const now = Date.now();
+  if (row.stage_key !== null && Math.abs(now - (row.staged_at ?? 0)) < STAGED_AT_MS) return { row, isStale: false };
+  const columns = { stage_key: header.idempotencyKey, staged_at: now };
+  await db.updateTable('snapshots').set(columns).where('snapshot_num', '=', row.snapshot_num).execute();
+  return { row: { ...row, ...columns }, isStale: false };
 }

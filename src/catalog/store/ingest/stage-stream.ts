@@ -24,6 +24,7 @@ const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetched
         .where('others.table_num', '=', tableNum)
         .where('others.published', 'is not', null),
       staged_groups: lit(null),
+      staged_at: lit(null),
       unreadable: sql`''`,
       totals,
       fetched_at: fetchedAt,

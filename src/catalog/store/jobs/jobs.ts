@@ -103,7 +103,7 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
 /** Removes from a job's record what its former run left: the alert, the list of a dry run, and failures that the job no longer counts. */
 async function forgetEnd(db: Db, job: ReconcileJob): Promise<void> {
   await db.deleteFrom('job_changes').where('job_id', '=', job.jobId).execute();
-  await db.updateTable('jobs').set({ alert: null }).where('job_id', '=', job.jobId).execute();
+  await db.updateTable('jobs').set({ alert: null, changes_removed: 0 }).where('job_id', '=', job.jobId).execute();
   const failures = db.deleteFrom('job_failures').where('job_id', '=', job.jobId);
   const counted = countersOf(job).errors > 0n;
   // The failure of the job itself ended the former run, not this one.
@@ -167,8 +167,11 @@ export async function listJobs(
 
 async function numberOf(db: Db, jobId: string): Promise<number> {
   const row = await db.selectFrom('jobs').select('job_num').where('job_id', '=', jobId).executeTakeFirst();
-  if (!row) throw noJob(jobId);
-  return row.job_num;
+  if (row) return row.job_num;
+  throw new CodedError(
+    'NOT_FOUND',
+    `job ${jobId}, the last one of the page before, was removed meanwhile (RECONCILER_RETENTION_JOBS): start with the first page`,
+  );
 }
 
 /** Ids of up to `limit` jobs of a connector that have not ended, newest first. */
@@ -250,7 +253,7 @@ export async function listFailures(db: Db, jobId: string, size: number, after?: 
   }));
 }
 
-type JobColumns = Omit<Selectable<JobRow>, 'job_num'>;
+type JobColumns = Omit<Selectable<JobRow>, 'job_num' | 'changes_removed'>;
 
 function toMessage(row: JobColumns): ReconcileJob {
   return {

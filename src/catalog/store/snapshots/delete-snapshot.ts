@@ -23,7 +23,7 @@ export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot):
     await refuseNeeded(trx, table, row);
     await trx
       .updateTable('snapshots')
-      .set({ complete: 0, published: null, totals: null, live_rows: null, ...MARK_DELETING })
+      .set({ complete: 0, published: null, totals: null, live_rows: null, staged_at: Date.now(), ...MARK_DELETING })
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
     await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();

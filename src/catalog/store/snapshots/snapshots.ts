@@ -136,6 +136,7 @@ export async function insertSnapshot(
     published: null,
     stage_key: stageKey,
     staged_groups: null,
+    staged_at: Date.now(),
     totals: null,
     live_rows: null,
     ndv: null,
@@ -174,8 +175,9 @@ export async function listSnapshotRows(
 export async function publishMetadata(db: Db, row: StoredSnapshot): Promise<StoredSnapshot> {
   if (row.published !== null) return row;
   const published = ((await lastPublished(db, row.table_num)) ?? 0) + 1;
-  await db.updateTable('snapshots').set({ published }).where('snapshot_num', '=', row.snapshot_num).execute();
-  return { ...row, published };
+  const columns = { published, staged_at: row.stage_key === null ? null : row.staged_at };
+  await db.updateTable('snapshots').set(columns).where('snapshot_num', '=', row.snapshot_num).execute();
+  return { ...row, ...columns };
 }
 
 /** Stores why the files of a snapshot that has none cannot be read. @returns its row */

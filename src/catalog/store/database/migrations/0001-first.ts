@@ -140,9 +140,11 @@ const STATEMENTS = [
     paused integer not null,
     request_json text not null,
     retry_of_job_id text not null,
-    alert text)`,
+    alert text,
+    changes_removed integer not null default 0)`,
   `create index jobs_newest on jobs (tenant_id, job_num)`,
   `create index jobs_of_connector on jobs (connector_id, job_num)`,
+  `create index jobs_ended on jobs (connector_id, finished_at)`,
   `create index jobs_by_state on jobs (connector_id, state, job_num)`,
   `create table job_runs (
     run_num ${NUM_KEY},
@@ -177,6 +179,7 @@ const STATEMENTS = [
     created_at bigint not null,
     primary key (tenant_id, scope, idempotency_key))`,
   `create index idempotency_keys_of_resource on idempotency_keys (resource_id)`,
+  `create index idempotency_keys_oldest on idempotency_keys (created_at)`,
   `create table clock_periods (
     period_num bigint primary key,
     boot_id text not null,
@@ -213,6 +216,7 @@ const STATEMENTS = [
     published bigint,
     stage_key text,
     staged_groups text,
+    staged_at bigint,
     totals text,
     live_rows text,
     ndv text,
@@ -224,6 +228,7 @@ const STATEMENTS = [
   `create index snapshots_published on snapshots (table_num, published)`,
   `create index snapshots_base on snapshots (table_num, base_snapshot_id)`,
   `create index snapshots_unreadable on snapshots (table_num) where unreadable <> ''`,
+  `create index snapshots_staged on snapshots (staged_at) where staged_at is not null`,
   `create index snapshots_expired on snapshots (table_num, snapshot_num) where expired_at is not null`,
   `create table dropped_positions (
     chain_num bigint not null,

@@ -1,0 +1,122 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
+import { neededJobs } from '../jobs/needed-jobs.ts';
+import type { Removed } from './removed.ts';
+
+type Db = Kysely<Schema>;
+
+/** Jobs per transaction: some milliseconds, since each is in seven indexes. */
+const STEP = 100;
+/** Rows of a table that belongs to jobs, per transaction. */
+const ROWS = 1000;
+/** Jobs of a connector that stay, however old they are. */
+const KEPT = 20;
+
+/**
+ * Removes jobs that ended before this time, with their failures and changes. The last jobs of each connector stay, and those that something
+ * refers to; all jobs of deleted connectors go.
+ */
+export async function* removeJobs(db: Db, before: number): AsyncGenerator<Removed> {
+  for (
+    let connector = await nextConnector(db);
+    connector !== undefined;
+    connector = await nextConnector(db, connector)
+  ) {
+    const exists = await db
+      .selectFrom('connectors')
+      .select('connector_id')
+      .where('connector_id', '=', connector)
+      .executeTakeFirst();
+    const oldestKept = exists && (await oldestOfLast(db, connector));
+    // The connector has only a few jobs.
+    if (exists && oldestKept === undefined) continue;
+    if ((await endedJobs(db, connector, before, oldestKept, [])).length === 0) continue;
+    const needed = exists ? await neededJobs(db, connector) : [];
+    for (;;) {
+      const jobs = await endedJobs(db, connector, before, oldestKept, needed);
+      if (jobs.length === 0) break;
+      for (let gone = false; !gone; ) {
+        const removed = await write(db, (trx) => removeStep(trx, jobs));
+        gone = removed.jobs !== undefined;
+        yield removed;
+      }
+    }
+  }
+}
+
+/** The next connector id that jobs have. It is empty for jobs whose connector was not found. */
+async function nextConnector(db: Db, after?: string): Promise<string | undefined> {
+  let query = db.selectFrom('jobs').select('connector_id');
+  if (after !== undefined) query = query.where('connector_id', '>', after);
+  return (await query.orderBy('connector_id').limit(1).executeTakeFirst())?.connector_id;
+}
+
+/** The number of the oldest of a connector's last jobs; undefined if it has no others. */
+async function oldestOfLast(db: Db, connector: string): Promise<number | undefined> {
+  const query = db.selectFrom('jobs').select('job_num').where('connector_id', '=', connector);
+  const row = await query
+    .orderBy('job_num', 'desc')
+    .offset(KEPT - 1)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.job_num;
+}
+
+async function endedJobs(
+  db: Db,
+  connector: string,
+  before: number,
+  oldestKept: number | undefined,
+  needed: readonly string[],
+): Promise<string[]> {
+  let query = db
+    .selectFrom('jobs')
+    .select('job_id')
+    .where('connector_id', '=', connector)
+    .where('finished_at', '<=', before);
+  if (oldestKept !== undefined) query = query.where('job_num', '<', oldestKept);
+  if (needed.length > 0) query = query.where('job_id', 'not in', [...needed]);
+  return (await query.orderBy('finished_at').limit(STEP).execute()).map((row) => row.job_id);
+}
+
+/** Removes some of what belongs to the jobs or, if nothing is left of it, the jobs. */
+async function removeStep(db: Db, jobs: string[]): Promise<Removed> {
+  const failures = await db
+    .deleteFrom('job_failures')
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('job_id', 'table_name'),
+        'in',
+        selectFrom('job_failures')
+          .select(['job_id', 'table_name'])
+          .where('job_id', 'in', jobs)
+          .limit(ROWS)
+          .$asTuple('job_id', 'table_name'),
+      ),
+    )
+    .executeTakeFirst();
+  const changes = await db
+    .deleteFrom('job_changes')
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('job_id', 'kind', 'name'),
+        'in',
+        selectFrom('job_changes')
+          .select(['job_id', 'kind', 'name'])
+          .where('job_id', 'in', jobs)
+          .limit(ROWS)
+          .$asTuple('job_id', 'kind', 'name'),
+      ),
+    )
+    .executeTakeFirst();
+  const runs = await db
+    .deleteFrom('job_runs')
+    .where('run_num', 'in', (eb) => eb.selectFrom('job_runs').select('run_num').where('job_id', 'in', jobs).limit(ROWS))
+    .executeTakeFirst();
+  const removed = { failures: Number(failures.numDeletedRows), changes: Number(changes.numDeletedRows) };
+  if ([removed.failures, removed.changes, Number(runs.numDeletedRows)].includes(ROWS)) return removed;
+  await db.deleteFrom('idempotency_keys').where('resource_id', 'in', jobs).execute();
+  const { numDeletedRows } = await db.deleteFrom('jobs').where('job_id', 'in', jobs).executeTakeFirst();
+  return { ...removed, jobs: Number(numDeletedRows) };
+}

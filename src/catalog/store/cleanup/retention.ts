@@ -1,0 +1,78 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import type { Retention } from '../../../config.ts';
+import type { Clock } from '../clock/clock.ts';
+import { underClaim } from '../database/claim-fence.ts';
+import type { Schema } from '../database/schema.ts';
+import { removeChanges } from './remove-changes.ts';
+import { removeJobs } from './remove-jobs.ts';
+import { removeKeys } from './remove-keys.ts';
+import { removeStages } from './remove-stages.ts';
+import type { Removed, RemovedKind } from './removed.ts';
+
+const EVERY_MS = 3_600_000;
+
+/**
+ * Removes what is older than `before`, in milliseconds since 1970, in transactions of at most 1,000 rows of a table. It yields after each
+ * of them, and can be ended there.
+ */
+type Remover = (db: Kysely<Schema>, before: number) => AsyncIterable<Removed>;
+
+const REMOVERS: readonly [keyof Retention, Remover][] = [
+  ['jobsMs', removeJobs],
+  ['dryRunsMs', removeChanges],
+  ['idempotencyKeysMs', removeKeys],
+  ['stagesMs', removeStages],
+];
+
+export interface RetentionDeps {
+  db: Kysely<Schema>;
+  clock: Clock;
+  logger: Logger;
+  /** Called after each step that has removed something. */
+  onRemoved: (removed: Removed) => void;
+}
+
+/** Removes what is older than the settings allow: now, and then every hour. */
+export function createRetention(deps: RetentionDeps, retention: Retention): { stop(): Promise<void> } {
+  const { db, clock, logger, onRemoved } = deps;
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const running = underClaim(undefined, run);
+  return {
+    stop() {
+      stopped.abort();
+      return running;
+    },
+  };
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      await pass().catch((err) =>
+        logger.error({ err }, 'old records could not be removed; the next try is in an hour'),
+      );
+      await setTimeout(EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async function pass(): Promise<void> {
+    const total: Removed = {};
+    for (const [setting, remove] of REMOVERS) {
+      const kept = retention[setting];
+      if (kept === undefined) continue;
+      let began = performance.now();
+      for await (const removed of remove(db, await clock.ago(kept))) {
+        for (const kind of Object.keys(removed) as RemovedKind[])
+          total[kind] = (total[kind] ?? 0) + (removed[kind] ?? 0);
+        onRemoved(removed);
+        // As long as the step took, so that at least half of the time is left for calls.
+        await setTimeout(performance.now() - began, undefined, { signal, ref: false }).catch(() => undefined);
+        if (signal.aborted) break;
+        began = performance.now();
+      }
+      if (signal.aborted) break;
+    }
+    if (Object.values(total).some((count) => count > 0)) logger.info(total, 'old records were removed');
+  }
+}
