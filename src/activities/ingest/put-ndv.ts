@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { ClientError, Status } from 'nice-grpc';
+import { keepAlive } from '../../catalog-client/keep-alive.ts';
 import { NAME_MAPPING, parseNameMapping } from '../../formats/parquet/field-ids.ts';
 import { sketchFile } from '../../formats/parquet/sketch-file.ts';
 import type { ColumnNdv, ColumnSketch, SketchFile, TableReader } from '../../formats/table-reader.ts';
@@ -106,9 +107,12 @@ async function putSketchFile(
     const first = await sketches.next();
     if (!first.done) {
       // A broken file looks to the catalog like a complete one: the key that means 'done' is sent by itself once everything is in.
-      await putColumnStats(requests(put, file, `${key}/${randomUUID()}`, startingWith(first.value, sketches)), {
-        signal,
-      });
+      const columns = requests(put, file, `${key}/${randomUUID()}`, startingWith(first.value, sketches));
+      // The reader may wait for the upstream after the first column, and a column that is sent again changes nothing.
+      await putColumnStats(
+        keepAlive(columns, (last) => last),
+        { signal },
+      );
     }
     if (failure === undefined) {
       await putColumnStats(requests(put, file, key), { signal });

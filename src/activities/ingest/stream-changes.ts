@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
+import { keepAlive } from '../../catalog-client/keep-alive.ts';
 import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
 import type { FileChangeBatch } from '../../formats/table-reader.ts';
 import type { CommitSnapshotRequest } from '../../generated/reconciler/internal/v1/ingestion.ts';
@@ -80,9 +81,15 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
   return sum;
 }
 
+/** A request without effect. */
+const NO_CHANGES = encodeCommitRequest({ $case: 'changes', value: { changes: [] } });
+
 /** The stream's requests, read ahead; otherwise the worker would not read while the catalog writes. */
 function ahead(stream: Parameters<typeof requests>[0]): AsyncIterable<Uint8Array> {
-  return Readable.from(requests(stream), { objectMode: true, highWaterMark: CHUNKS_AHEAD });
+  return Readable.from(
+    keepAlive(requests(stream), () => NO_CHANGES),
+    { objectMode: true, highWaterMark: CHUNKS_AHEAD },
+  );
 }
 
 /** The requests of one stream: the header, changes up to a position where it may end or to the end, and `finish` at the end. */

@@ -14,9 +14,10 @@ import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { createLostJobs } from '../jobs/lost-jobs.ts';
 import { createJobObserver } from '../jobs/observe-jobs.ts';
+import { CALL_LIMITS } from '../rpc/call-limits.ts';
 import { fenceCalls } from '../rpc/claim-middleware.ts';
 import { errorMiddleware } from '../rpc/error-middleware.ts';
-import { withWideWindow } from '../rpc/flow-control.ts';
+import { withTunedServer } from '../rpc/http2-server.ts';
 import { timeCalls, traceCalls } from '../rpc/observe-middleware.ts';
 import { createScheduleKeeper } from '../schedules/schedule-keeper.ts';
 import { createPurge } from '../store/cleanup/purge.ts';
@@ -195,6 +196,7 @@ async function serveHttpEndpoints(
 
 function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMetrics | undefined): Server {
   const plain = createServer({
+    ...CALL_LIMITS,
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
     'grpc.max_send_message_length': -1,
   });
@@ -216,7 +218,7 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
 
 async function listen(server: Server, address: string): Promise<number> {
   try {
-    return await withWideWindow(() => server.listen(address));
+    return await withTunedServer(() => server.listen(address));
   } catch (cause) {
     const why = /EADDRINUSE/.test(String(cause)) ? 'the port is in use' : (cause as Error).message;
     throw new CodedError('UNAVAILABLE', `catalog service cannot listen on ${address}: ${why}; use another address`, {
