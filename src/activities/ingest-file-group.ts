@@ -6,6 +6,7 @@ import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
 import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
+import { OutcomeList } from './outcomes/outcome-list.ts';
 import { ancestryOf } from './plan/select-snapshots.ts';
 import { selectedColumns } from './plan/selected-columns.ts';
 import { activeUnlessCounted } from './runtime/active-connector.ts';
@@ -30,6 +31,7 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
     `Files of snapshot ${snapshotId} of table ${tableText(table)}`,
     { ...input, continues },
     async (heartbeat) => {
+      const began = performance.now();
       const reached = resume?.cursor?.position;
       const filesBefore = resume?.filesBefore ?? 0;
       const connector = await activeUnlessCounted(deps, input.connectorId, reached !== undefined);
@@ -74,6 +76,10 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
         bytesRead: reader.bytesRead,
         upstreamRequests: requestsMade(upstream.usage),
       };
+      // The table itself records how it ended.
+      const outcomes = new OutcomeList(deps);
+      outcomes.add({ kind: 'TABLE', result: 'UNFINISHED', connector, upstream: table, began, counts });
+      await outcomes.flush();
       return { counts, ...(position !== undefined && { at: position }) };
     },
   );

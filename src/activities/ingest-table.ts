@@ -4,6 +4,7 @@ import { openChangeList } from './dry-run/change-list.ts';
 import { outcomeOf } from './ingest/ingest-progress.ts';
 import { ingestTable as ingest } from './ingest/ingest-table.ts';
 import { tableText } from './options/destination.ts';
+import { OutcomeList } from './outcomes/outcome-list.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
 import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -26,7 +27,11 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
     const changes = openChangeList(deps, connector, input);
     const namespaces = new DestinationNamespaces(deps, connector, changes);
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
-    return ingest({ ...input, deps, connector, upstream, heartbeat, resume, namespaces, changes, split });
+    const outcomes = new OutcomeList(deps);
+    const shared = { deps, connector, upstream, heartbeat, namespaces, changes, outcomes };
+    const outcome = await ingest({ ...input, ...shared, resume, split });
+    await outcomes.flush();
+    return outcome;
   });
 }
 

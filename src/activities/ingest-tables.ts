@@ -11,6 +11,7 @@ import { addCounts } from '../contract/job.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { outcomeOf } from './ingest/ingest-progress.ts';
 import { ingestTable } from './ingest/ingest-table.ts';
+import { OutcomeList } from './outcomes/outcome-list.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
 import { activeCheck, activeUnlessCounted, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -26,6 +27,18 @@ import { SPLIT } from './runtime/split-size.ts';
  */
 export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<PackOutcome> {
   const resume = activityInfo().heartbeatDetails as PackHeartbeat | undefined;
+  const outcomes = new OutcomeList(deps, resume?.recorded);
+  const pack = await ingestPack(deps, input, resume, outcomes);
+  await outcomes.flush();
+  return pack;
+}
+
+async function ingestPack(
+  deps: ActivityDeps,
+  input: IngestPackInput,
+  resume: PackHeartbeat | undefined,
+  outcomes: OutcomeList,
+): Promise<PackOutcome> {
   const pack: PackOutcome = resume?.outcome ?? { counts: {}, done: 0, again: [] };
   let signal: AbortSignal | undefined;
   let last: TableHeartbeat | undefined;
@@ -43,7 +56,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
       await using upstream = await openUpstream(deps, connector);
       const check = activeCheck(deps, input.connectorId);
       const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
-      const shared = { ...input, deps, connector, upstream, namespaces, changes, split };
+      const shared = { ...input, deps, connector, upstream, namespaces, changes, split, outcomes };
       signal = heartbeat.signal;
       let earlier = begun;
       while (pack.done < input.tables.length) {
@@ -52,7 +65,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
         const table = input.tables[pack.done]!;
         last = earlier;
         try {
-          const beats = inPack(heartbeat, pack, (details) => {
+          const beats = inPack(heartbeat, pack, outcomes, (details) => {
             last = details ?? last;
           });
           const outcome = await ingestTable({ ...shared, heartbeat: beats, table, resume: earlier });
@@ -64,7 +77,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
           leave(pack, last);
         }
         earlier = undefined;
-        heartbeat.beat({ counts: { ...pack.counts }, outcome: pack } satisfies PackHeartbeat);
+        heartbeat.beat({ counts: { ...pack.counts }, outcome: pack, ...pending(outcomes) } satisfies PackHeartbeat);
         if (heartbeat.isOver?.()) break;
       }
     });
@@ -87,6 +100,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
 function inPack(
   { signal, isOver, beat }: Heartbeat,
   pack: PackOutcome,
+  outcomes: OutcomeList,
   note: (details: TableHeartbeat | undefined) => void,
 ): Heartbeat {
   return {
@@ -96,10 +110,13 @@ function inPack(
       note(details as TableHeartbeat | undefined);
       const counts = { ...pack.counts };
       addCounts(counts, details?.counts ?? {});
-      beat({ counts, outcome: pack, table: details as TableHeartbeat | undefined } satisfies PackHeartbeat);
+      const table = details as TableHeartbeat | undefined;
+      beat({ counts, outcome: pack, table, ...pending(outcomes) } satisfies PackHeartbeat);
     },
   };
 }
+
+const pending = ({ recorded }: OutcomeList) => (recorded.length > 0 ? { recorded: [...recorded] } : {});
 
 function addOutcome(pack: PackOutcome, { changed, counts, cursor, split, failure }: TableOutcome): void {
   addCounts(pack.counts, counts);

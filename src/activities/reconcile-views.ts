@@ -13,6 +13,7 @@ import { type RefusedNamespace, type Walked, walkFrom, walkViews } from './listi
 import { isNothingGoneAfter } from './missing/nothing-gone.ts';
 import { namespaceText } from './options/destination.ts';
 import { runFilter } from './options/run-filter.ts';
+import { OutcomeList } from './outcomes/outcome-list.ts';
 import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -49,6 +50,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         const children = new Map();
         const check = activeCheck(deps, input.connectorId);
         const changes = openChangeList(deps, connector, input);
+        const outcomes = new OutcomeList(deps);
         while (done.cursor && takesViews(upstream, connector, input)) {
           await check();
           const page: Walked<ViewRef> = await (input.retryOf
@@ -63,9 +65,10 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           const { refused } = page;
           const taken = page.items.filter(filter.includes);
           const { changed, failures } = await ingestViews(
-            { deps, connector, upstream, full: input.full, heartbeat, changes },
+            { deps, connector, upstream, full: input.full, heartbeat, changes, outcomes },
             taken,
           );
+          await outcomes.flush();
           const failed = [
             ...failures.map((failure) => jobFailure(viewText(failure.view), failure)),
             ...refused.map(viewsRefusal),

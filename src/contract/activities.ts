@@ -317,8 +317,21 @@ export interface TableHeartbeat extends HeartbeatDetails {
   filesBefore?: number;
 }
 
+/** What an activity did to a table or view, as the job's report lists it. */
+export interface RecordedOutcome {
+  kind: 'TABLE' | 'VIEW';
+  result: 'UNFINISHED' | 'UPDATED' | 'CREATED';
+  /** The upstream name, quoted if necessary; like the destination. */
+  name: string;
+  destination: string;
+  ms: number;
+  counts: Counters;
+}
+
 export interface PackHeartbeat extends HeartbeatDetails {
   outcome: PackOutcome;
+  /** Outcomes that are still to be recorded. */
+  recorded?: RecordedOutcome[];
   /** The table that comes next. */
   table?: TableHeartbeat;
 }

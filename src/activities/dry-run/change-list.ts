@@ -2,6 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobChangeAction, JobChangeKind } from '../../generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../names.ts';
+import { catalogNameOf } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Change } from './change.ts';
 
@@ -57,8 +58,7 @@ export class ChangeList {
   }
 
   get catalogName(): string {
-    const { destination, displayName } = this.#connector;
-    return destination?.catalogName || destination?.catalogId || displayName;
+    return catalogNameOf(this.#connector);
   }
 }
 

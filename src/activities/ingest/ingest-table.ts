@@ -2,7 +2,7 @@ import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts'
 import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
-import { planTable } from '../plan/table-plan.ts';
+import { planTable, type TablePlan } from '../plan/table-plan.ts';
 import { collectGarbageSoon } from '../runtime/collect-garbage.ts';
 import { applyPlan } from './apply-plan.ts';
 import { abortIfTableChanged } from './changed-table.ts';
@@ -19,6 +19,7 @@ const LARGE_METADATA_BYTES = 8 * 1024 * 1024;
  */
 export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
   const { upstream, table } = input;
+  const began = performance.now();
   let reader: TableReader;
   try {
     reader = await upstream.openTable(table);
@@ -28,13 +29,13 @@ export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
   }
   const metadataBytes = reader.bytesRead;
   try {
-    return await ingestOpened(input, reader);
+    return await ingestOpened(input, reader, began);
   } finally {
     if (metadataBytes > LARGE_METADATA_BYTES) collectGarbageSoon();
   }
 }
 
-async function ingestOpened(input: TableIngest, table: TableReader): Promise<TableOutcome> {
+async function ingestOpened(input: TableIngest, table: TableReader, began: number): Promise<TableOutcome> {
   const { upstream, connector, deps, heartbeat, resume, changes } = input;
   await using opened = table;
   const reader = withFooterMetrics(opened, connector.properties, deps.logger);
@@ -43,6 +44,23 @@ async function ingestOpened(input: TableIngest, table: TableReader): Promise<Tab
   heartbeat.beat({ ...resume, counts } satisfies TableHeartbeat);
   return abortIfTableChanged(upstream, input.table, reader, async () => {
     const plan = await planTable(input, reader);
-    return changes ? recordPlan(plan, input, reader, changes) : applyPlan(plan, input, reader);
+    if (changes) return recordPlan(plan, input, reader, changes);
+    const outcome = await applyPlan(plan, input, reader);
+    noteOutcome(plan, input, outcome, began);
+    return outcome;
   });
+}
+
+/** An unchanged table is only counted; one that needed several slices has changed, except if they only verified it. */
+function noteOutcome(
+  { ensured, destination }: TablePlan,
+  input: TableIngest,
+  outcome: TableOutcome,
+  began: number,
+): void {
+  const { outcomes, connector, resume, full, table } = input;
+  const { changed, cursor, split, counts } = outcome;
+  if (!changed && !ensured.made && (full || !resume?.cursor)) return;
+  const result = cursor || split ? 'UNFINISHED' : ensured.made ? 'CREATED' : 'UPDATED';
+  outcomes.add({ kind: 'TABLE', result, connector, upstream: table, destination, began, counts });
 }

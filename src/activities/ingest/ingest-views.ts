@@ -6,6 +6,7 @@ import type { ChangeList } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/object-changes.ts';
 import { lookUpBindings } from '../missing/bindings.ts';
 import { tableText } from '../options/destination.ts';
+import type { OutcomeList } from '../outcomes/outcome-list.ts';
 import { DestinationNamespaces } from '../plan/destination-namespaces.ts';
 import { planView, type ViewIngest, viewChange } from '../plan/view-plan.ts';
 import { describeError, isCatalogAway, isFinal } from '../runtime/failures.ts';
@@ -25,6 +26,8 @@ export interface ViewsIngest extends Omit<ViewIngest, 'namespaces'> {
   heartbeat: Heartbeat;
   /** In a dry run: takes what would change. Absent: the views are written. */
   changes?: ChangeList;
+  /** Takes what was done to the views. */
+  outcomes: OutcomeList;
 }
 
 export interface ViewFailure {
@@ -77,7 +80,8 @@ async function ingestView(
   view: ViewRef,
   before: Binding | undefined,
 ): Promise<boolean> {
-  const { connector, changes } = input;
+  const { connector, changes, outcomes } = input;
+  const began = performance.now();
   const plan = await planView(input, view, before);
   if (!plan) return false;
   const result = await putView(input, plan, changes !== undefined);
@@ -86,6 +90,11 @@ async function ingestView(
     await changes.record(goneChange(connector, 'tables', plan.request.upstream, 'DROP', reason));
   }
   if (changes && result.changed) await changes.record(viewChange(plan, result));
+  if (!changes && result.changed) {
+    const { destination } = plan;
+    const done = result.made ? 'CREATED' : 'UPDATED';
+    outcomes.add({ kind: 'VIEW', result: done, connector, upstream: view, destination, began, counts: {} });
+  }
   return result.changed;
 }
 

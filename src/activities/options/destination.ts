@@ -43,3 +43,8 @@ export function requireNamespace(
     `${what} ${tableText(table)} is in no namespace upstream. Give the connector a destination namespace for it.`,
   );
 }
+
+/** The destination's catalog, as people know it. */
+export function catalogNameOf({ destination, displayName }: Connector): string {
+  return destination?.catalogName || destination?.catalogId || displayName;
+}

@@ -4,6 +4,7 @@ import type { ReconcileScope } from '../../contract/job.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { ChangeList } from '../dry-run/change-list.ts';
+import type { OutcomeList } from '../outcomes/outcome-list.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { SplitSize } from '../runtime/split-size.ts';
@@ -29,4 +30,6 @@ export interface TableIngest extends CaptureOverrides {
   namespaces: DestinationNamespaces;
   /** In a dry run: takes what the plan would change. Absent: the plan is applied. */
   changes?: ChangeList;
+  /** Takes what was done to the table. */
+  outcomes: OutcomeList;
 }

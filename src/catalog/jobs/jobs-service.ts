@@ -12,13 +12,18 @@ import { getConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
 import { write } from '../store/database/transaction.ts';
 import { listChanges, requireChanges } from '../store/jobs/job-changes.ts';
+import { listOutcomes } from '../store/jobs/job-outcomes.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { retryRequestOf } from './retry-request.ts';
 import type { JobStarter } from './start-job.ts';
 
 const jobTokens = new PageTokens('ListReconcileJobs', z.object({ jobId: z.string() }));
 const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
+const outcomeTokens = new PageTokens('ListJobOutcomes', z.object({ kind: z.string(), name: z.string() }));
 const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
+
+/** More than there are states. */
+const MAX_STATES = 100;
 
 /** The service ReconcileJobs. */
 export function createJobsService(
@@ -47,12 +52,18 @@ export function createJobsService(
 
     async listReconcileJobs(request) {
       const size = pageSize(request.pageSize);
-      const after = jobTokens.decode(request.pageToken, request.connectorId);
-      const { items, last } = await store.listJobs(db, size, request.connectorId, after);
+      const { connectorId, states, createdAfter } = request;
+      const checks = new Checks();
+      checks.list(states, 'states', MAX_STATES);
+      checks.timestamp(createdAfter, 'created_after');
+      checks.done();
+      const filter = { connectorId, states: [...new Set(states)].sort(), createdAfter };
+      const after = jobTokens.decode(request.pageToken, filter);
+      const { items, last } = await store.listJobs(db, size, filter, after);
       const cursor = last && { jobId: last.jobId };
       // The state of jobs that have not ended is read from Temporal.
       const current = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
-      return { jobs: current, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
+      return { jobs: current, nextPageToken: cursor ? jobTokens.encode(cursor, filter) : '' };
     },
 
     async cancelReconcileJob(request) {
@@ -84,6 +95,16 @@ export function createJobsService(
       const { items, last } = await listChanges(db, request.jobId, size, after);
       const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
       return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
+    },
+
+    async listJobOutcomes(request) {
+      checkIds({ job_id: request.jobId });
+      const size = pageSize(request.pageSize);
+      const after = outcomeTokens.decode(request.pageToken, request.jobId);
+      await store.getJob(db, request.jobId);
+      const { items, last } = await listOutcomes(db, request.jobId, size, after);
+      const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
+      return { outcomes: items, nextPageToken: cursor ? outcomeTokens.encode(cursor, request.jobId) : '' };
     },
   };
 

@@ -1,5 +1,5 @@
 import type { RecordJobRequest } from '../../generated/reconciler/internal/v1/reconciliation.ts';
-import type { JobChange } from '../../generated/reconciler/v1/jobs.ts';
+import type { JobChange, JobOutcome } from '../../generated/reconciler/v1/jobs.ts';
 
 /** Maximum length, in characters, of a job's message and of the texts of failures and changes. A client reads a page of the latter. */
 const MAX_LENGTHS = { message: 1024 * 1024, text: 8192 };
@@ -23,6 +23,12 @@ export function sanitizeRecord({ job, failures }: RecordJobRequest): RecordJobRe
 export function sanitizeChange(change: JobChange): JobChange {
   const { name, destination, reason } = change;
   return { ...change, name: sanitize(name), destination: sanitize(destination), reason: sanitize(reason) };
+}
+
+/** An outcome with texts that can be stored. */
+export function sanitizeOutcome(outcome: JobOutcome): JobOutcome {
+  const { name, destination } = outcome;
+  return { ...outcome, name: sanitize(name), destination: sanitize(destination) };
 }
 
 /** Replaces NUL characters, which Postgres cannot store, and truncates the text. */

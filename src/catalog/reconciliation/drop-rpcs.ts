@@ -5,11 +5,13 @@ import type {
   DropExpiredSnapshotsResponse_Dropped,
   ReconciliationServiceImplementation,
 } from '../../generated/reconciler/internal/v1/reconciliation.ts';
+import { JobResult } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
 import { boundAmong } from '../store/bindings/bindings.ts';
 import { deleteObject } from '../store/bindings/objects.ts';
+import { recordGone } from '../store/bindings/record-gone.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { pathOfKey } from '../store/database/path-key.ts';
 import { write } from '../store/database/transaction.ts';
@@ -43,8 +45,10 @@ export function createDropRpcs({ db, clock, purge }: ServiceDeps): DropRpcs {
       const dropped = await write(db, async (trx) => {
         await getConnector(trx, connectorId);
         const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
+        await recordGone(trx, connectorId, ObjectKind.OBJECT_KIND_TABLE, tables, JobResult.JOB_RESULT_DROPPED);
         for (const id of tables) await deleteObject(trx, ObjectKind.OBJECT_KIND_TABLE, id);
         const views = await boundAmong(trx, ObjectKind.OBJECT_KIND_VIEW, connectorId, viewIds, missingBy);
+        await recordGone(trx, connectorId, ObjectKind.OBJECT_KIND_VIEW, views, JobResult.JOB_RESULT_DROPPED);
         for (const id of views) await deleteObject(trx, ObjectKind.OBJECT_KIND_VIEW, id);
         return { tables: tables.length, views: views.length };
       });

@@ -5,7 +5,7 @@ import { DestinationTarget } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../generated/reconciler/v1/jobs.ts';
 import { createRateLimitRpcs } from '../connectors/rate-limit.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { sanitizeChange, sanitizeRecord } from '../jobs/sanitize-record.ts';
+import { sanitizeChange, sanitizeOutcome, sanitizeRecord } from '../jobs/sanitize-record.ts';
 import { wakeNext } from '../jobs/wake.ts';
 import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
@@ -13,6 +13,7 @@ import { leaveQueue } from '../store/connectors/claims.ts';
 import { getConnector, updateConnector } from '../store/connectors/connectors.ts';
 import { transaction, write } from '../store/database/transaction.ts';
 import { recordJobChanges } from '../store/jobs/job-changes.ts';
+import { recordOutcomes } from '../store/jobs/job-outcomes.ts';
 import { findJob, getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
 import { checkRecord } from './check-record.ts';
 import { createClaimRpcs } from './claim-rpcs.ts';
@@ -52,6 +53,19 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checks.done();
       await write(db, async (trx) => {
         await recordJobChanges(trx, await getJob(trx, jobId), changes.map(sanitizeChange));
+      });
+      return {};
+    },
+
+    async recordJobOutcomes({ jobId, step, outcomes }) {
+      const checks = new Checks();
+      checks.id(jobId, 'job_id');
+      checks.text(step, 'step', { min: 1, max: 200 });
+      checks.list(outcomes, 'outcomes', MAX_ITEMS);
+      checks.done();
+      await write(db, async (trx) => {
+        // A restored database may lack the record of a running job: that must not fail its tables.
+        if (await findJob(trx, jobId)) await recordOutcomes(trx, jobId, step, outcomes.map(sanitizeOutcome));
       });
       return {};
     },

@@ -21,9 +21,7 @@ export async function finishWith(context: Pick<Context, 'clients' | 'out'>, job:
   }
   if (job.state === JobState.JS_SUCCEEDED) return;
   if (countersOf(job).errors > 0n) {
-    out.note(
-      `\nlist the failures: reconciler job failures ${job.jobId}\nretry them: reconciler job retry ${job.jobId}`,
-    );
+    out.note(`\nfailures: reconciler job failures ${job.jobId}\nretry:    reconciler job retry ${job.jobId}`);
   }
   throw new ExitCode(EXIT.FAILED);
 }

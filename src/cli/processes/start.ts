@@ -10,8 +10,10 @@ import { workflowLink } from '../../contract/workflow-link.ts';
 import { ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { readRunningStack, uiOfStack } from '../../stack/stack-file.ts';
+import { shellWord } from '../../text.ts';
 import { withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
+import { asTyped } from '../io/as-typed.ts';
 import { CallError, EXIT, ExitCode, UsageError } from '../io/errors.ts';
 import { printable } from '../io/format.ts';
 import { untilStopped } from '../io/signals.ts';
@@ -57,7 +59,7 @@ export function define(command: Command): void {
       try {
         const { job, richest } = await demo(clients, stack, stop.signal);
         if (job.state !== JobState.JS_SUCCEEDED) throw new ExitCode(EXIT.FAILED);
-        console.log(`\nExplore the same data:\n${nextSteps(folder, stack, job, richest).join('\n')}`);
+        console.log(asTyped(nextSteps(folder, stack, job, richest).join('\n')));
       } catch (error) {
         if (stop.signal.aborted) throw new ExitCode(130);
         throw error instanceof ClientError ? new CallError(error, stack.address) : error;
@@ -127,14 +129,14 @@ async function demoConnector(clients: CatalogClients): Promise<string> {
 }
 
 function nextSteps(dataDir: string, stack: Running, { jobId }: ReconcileJob, table: string): string[] {
-  const option = dataDir === resolve('.reconciler') ? '' : ` --data-dir ${dataDir}`;
-  const steps = [
-    [`npx reconciler up${option}`, 'the same stack, until Ctrl-C; then, in another terminal:'],
-    [`npx reconciler snapshot list ${table}`, 'its history'],
-    [`npx reconciler stats columns ${table}`, 'nulls and bounds of its columns'],
-    [`npx reconciler plan get ${table}`, 'the files that a query reads'],
-    [workflowLink(uiOfStack(stack), jobId), 'this run in the Temporal UI'],
+  const option = dataDir === resolve('.reconciler') ? '' : ` --data-dir ${shellWord(dataDir)}`;
+  const commands = ['snapshot list', 'stats columns', 'plan get'].map((command) => `  reconciler ${command} ${table}`);
+  return [
+    '\nRun the same stack until Ctrl-C:',
+    `  reconciler up${option}`,
+    'Then explore the data in another terminal:',
+    ...commands,
+    'This run in the Temporal UI:',
+    `  ${workflowLink(uiOfStack(stack), jobId)}`,
   ];
-  const width = Math.max(...steps.slice(0, -1).map(([command = '']) => command.length));
-  return steps.map(([command = '', purpose]) => `  ${command.padEnd(width)}  ${purpose}`);
 }

@@ -48,8 +48,8 @@ export function addColumns(group: Command): void {
               { title: 'NULLS', value: (c) => count(c.nullCount), weight: 9, align: 'right' },
               { title: 'NANS', value: (c) => count(c.nanCount), weight: 1, align: 'right' },
               { title: 'NDV', value: (c) => ndvText(c.ndv), weight: 5, align: 'right' },
-              { title: 'MIN', value: (c) => c.min ?? NONE, weight: 7, min: 10 },
-              { title: 'MAX', value: (c) => c.max ?? NONE, weight: 6, min: 10 },
+              { title: 'MIN', value: (c) => boundText(c.min), weight: 7, min: 10 },
+              { title: 'MAX', value: (c) => boundText(c.max), weight: 6, min: 10 },
               { title: 'SIZE', value: (c) => bytes(c.sizeInBytes), weight: 4, align: 'right' },
             ],
             { empty: 'no columns' },
@@ -57,6 +57,11 @@ export function addColumns(group: Command): void {
         },
       ),
     );
+}
+
+/** A bound; of a time, without a fraction of zeros, and UTC as `Z`. */
+function boundText(bound: string | undefined): string {
+  return bound?.replace(/(T\d\d:\d\d:\d\d)\.0+(?=$|[+-])/, '$1').replace(/(T[\d:.]+)\+00:00$/, '$1Z') ?? NONE;
 }
 
 /** `1,234`, or `~1,234` for an estimate. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { ingestTable } from '../../../src/activities/ingest/ingest-table.ts';
+import { OutcomeList } from '../../../src/activities/outcomes/outcome-list.ts';
 import { DestinationNamespaces } from '../../../src/activities/plan/destination-namespaces.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
@@ -85,6 +86,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       scope,
       heartbeat: { beat() {}, signal: new AbortController().signal },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
+      outcomes: new OutcomeList({ catalog: catalog.clients }),
     });
     const { connectorId } = connector;
     const { bindings } = await catalog.clients.bindings.listBindings({
@@ -115,6 +117,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       ...{ deps: { catalog: clients, logger }, connector, upstream, table: TABLE, full },
       heartbeat: { beat() {}, signal: new AbortController().signal, isOver: () => isOver },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
+      outcomes: new OutcomeList({ catalog: catalog.clients }),
       resume: cursor && { counts: {}, cursor },
     });
     return { ...throughJson(outcome), tokens, files: new Set(store.reads) };

@@ -1,11 +1,13 @@
 import { type Kysely, sql } from 'kysely';
 import { Binding, type ObjectKind, type UpstreamName } from '../../../generated/reconciler/internal/v1/bindings.ts';
+import { JobResult } from '../../../generated/reconciler/v1/jobs.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
 import { namespacePaths } from '../namespaces/namespaces.ts';
 import { touchObject } from './objects.ts';
+import { recordGone } from './record-gone.ts';
 
 type Db = Kysely<Schema>;
 
@@ -127,7 +129,12 @@ export async function boundAmong(
   return rows.map((row) => row.object_id);
 }
 
-/** @param now as the clock's `now`. @returns how many were not marked before */
+/**
+ * Marks bound objects as missing, and records that with the connector's job.
+ *
+ * @param now as the clock's `now`
+ * @returns how many were not marked before
+ */
 export async function markMissing(
   db: Db,
   kind: ObjectKind,
@@ -139,6 +146,7 @@ export async function markMissing(
   if (bound.length === 0) return 0;
   await db.updateTable('bindings').set({ missing_since: now }).where('object_id', 'in', bound).execute();
   for (const id of bound) await touchObject(db, kind, id);
+  await recordGone(db, connectorId, kind, bound, JobResult.JOB_RESULT_MISSING);
   return bound.length;
 }
 

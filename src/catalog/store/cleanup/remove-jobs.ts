@@ -14,7 +14,7 @@ const ROWS = 1000;
 const KEPT = 20;
 
 /**
- * Removes jobs that ended before this time, with their failures and changes. The last jobs of each connector stay, and those that something
+ * Removes jobs that ended before this time, with their failures, changes and outcomes. The last jobs of each connector stay, and those that something
  * refers to; all jobs of deleted connectors go.
  */
 export async function* removeJobs(db: Db, before: number): AsyncGenerator<Removed> {
@@ -110,12 +110,30 @@ async function removeStep(db: Db, jobs: string[]): Promise<Removed> {
       ),
     )
     .executeTakeFirst();
+  const outcomes = await db
+    .deleteFrom('job_outcomes')
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('job_id', 'kind', 'name', 'step'),
+        'in',
+        selectFrom('job_outcomes')
+          .select(['job_id', 'kind', 'name', 'step'])
+          .where('job_id', 'in', jobs)
+          .limit(ROWS)
+          .$asTuple('job_id', 'kind', 'name', 'step'),
+      ),
+    )
+    .executeTakeFirst();
   const runs = await db
     .deleteFrom('job_runs')
     .where('run_num', 'in', (eb) => eb.selectFrom('job_runs').select('run_num').where('job_id', 'in', jobs).limit(ROWS))
     .executeTakeFirst();
-  const removed = { failures: Number(failures.numDeletedRows), changes: Number(changes.numDeletedRows) };
-  if ([removed.failures, removed.changes, Number(runs.numDeletedRows)].includes(ROWS)) return removed;
+  const removed = {
+    failures: Number(failures.numDeletedRows),
+    changes: Number(changes.numDeletedRows),
+    outcomes: Number(outcomes.numDeletedRows),
+  };
+  if ([...Object.values(removed), Number(runs.numDeletedRows)].includes(ROWS)) return removed;
   await db.deleteFrom('idempotency_keys').where('resource_id', 'in', jobs).execute();
   const { numDeletedRows } = await db.deleteFrom('jobs').where('job_id', 'in', jobs).executeTakeFirst();
   return { ...removed, jobs: Number(numDeletedRows) };

@@ -23,6 +23,7 @@ export interface Schema {
   job_runs: JobRunRow;
   job_failures: JobFailureRow;
   job_changes: JobChangeRow;
+  job_outcomes: JobOutcomeRow;
   idempotency_keys: IdempotencyKeyRow;
   clock_periods: ClockPeriodRow;
   snapshots: SnapshotRow;
@@ -225,6 +226,26 @@ export interface JobFailureRow {
   failed_at: number;
   /** JobFailureKind. */
   kind: string;
+}
+
+/** What one step of a job did to a table or view. */
+export interface JobOutcomeRow {
+  job_id: string;
+  /** JobChangeKind. */
+  kind: string;
+  name: string;
+  /** The run and the activity that recorded it. */
+  step: string;
+  destination: string;
+  /** Number of a JobResult; that of the object is the greatest of its steps. CREATED is stored as UPDATED. */
+  result: number;
+  /** 1 if the step created the object. */
+  created: number;
+  duration_ms: number;
+  snapshots: number;
+  files: number;
+  bytes_read: number;
+  requests: number;
 }
 
 /** What a dry run would do. */

@@ -100,14 +100,20 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
   return toMessage(row);
 }
 
-/** Removes from a job's record what its former run left: the alert, the list of a dry run, and failures that the job no longer counts. */
+/** Removes from a job's record what its former run left: the alert, the list of a dry run, and outcomes and failures that the job no longer counts. */
 async function forgetEnd(db: Db, job: ReconcileJob): Promise<void> {
   await db.deleteFrom('job_changes').where('job_id', '=', job.jobId).execute();
   await db.updateTable('jobs').set({ alert: null, changes_removed: 0 }).where('job_id', '=', job.jobId).execute();
   const failures = db.deleteFrom('job_failures').where('job_id', '=', job.jobId);
+  if (!countsWrites(countersOf(job))) await db.deleteFrom('job_outcomes').where('job_id', '=', job.jobId).execute();
   const counted = countersOf(job).errors > 0n;
   // The failure of the job itself ended the former run, not this one.
   await (counted ? failures.where('kind', '=', 'JOB_FAILURE_KIND_JOB') : failures).execute();
+}
+
+function countsWrites(counters: JobCounters): boolean {
+  const { tablesChanged, tablesMissing, tablesDropped, viewsChanged, viewsMissing, viewsDropped } = counters;
+  return tablesChanged + tablesMissing + tablesDropped + viewsChanged + viewsMissing + viewsDropped > 0n;
 }
 
 /**
@@ -138,6 +144,7 @@ function recordedCounters(job: ReconcileJob, stored: ReconcileJob | undefined): 
 export async function deleteJob(db: Db, jobId: string): Promise<void> {
   await db.deleteFrom('job_failures').where('job_id', '=', jobId).execute();
   await db.deleteFrom('job_changes').where('job_id', '=', jobId).execute();
+  await db.deleteFrom('job_outcomes').where('job_id', '=', jobId).execute();
   await db.deleteFrom('jobs').where('job_id', '=', jobId).execute();
   await deleteIdempotencyKeys(db, jobId);
 }
@@ -145,6 +152,13 @@ export async function deleteJob(db: Db, jobId: string): Promise<void> {
 /** The last job of a page, newest first; the next page starts after it. */
 export interface JobCursor {
   jobId: string;
+}
+
+/** Which jobs are listed; absent or empty: all. */
+export interface JobFilter {
+  connectorId: string;
+  states: readonly JobState[];
+  createdAfter?: Date;
 }
 
 /**
@@ -155,11 +169,22 @@ export interface JobCursor {
 export async function listJobs(
   db: Db,
   size: number,
-  connectorId: string,
+  filter: JobFilter,
   after?: JobCursor,
 ): Promise<Page<ReconcileJob>> {
+  const { connectorId, states, createdAfter } = filter;
   let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
   if (connectorId !== '') query = query.where('connector_id', '=', connectorId);
+  if (states.length > 0) query = query.where('state', 'in', states.map(jobStateToJSON));
+  if (createdAfter) {
+    const created = db
+      .selectFrom('jobs')
+      .where('tenant_id', '=', TENANT)
+      .where('created_at', '>=', createdAfter.getTime());
+    // The first one by number, so that older jobs are not read; after the clock was set back, they may have any time.
+    const first = created.select(({ fn }) => fn.min('job_num').as('first'));
+    query = query.where('created_at', '>=', createdAfter.getTime()).where('job_num', '>=', first);
+  }
   if (after) query = query.where('job_num', '<', await numberOf(db, after.jobId));
   const bytes = bytesOf('job_id', 'connector_name', 'message', 'counters', 'phase', 'request_json');
   return mapPage(await readPage(query.orderBy('job_num', 'desc'), bytes, size), toMessage);

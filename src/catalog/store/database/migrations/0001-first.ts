@@ -143,6 +143,9 @@ const STATEMENTS = [
     alert text,
     changes_removed integer not null default 0)`,
   `create index jobs_newest on jobs (tenant_id, job_num)`,
+  `create index jobs_created on jobs (tenant_id, created_at)`,
+  // `job list --state failed` must not read all jobs that succeeded.
+  `create index jobs_in_state on jobs (tenant_id, state, job_num)`,
   `create index jobs_of_connector on jobs (connector_id, job_num)`,
   `create index jobs_ended on jobs (connector_id, finished_at)`,
   `create index jobs_by_state on jobs (connector_id, state, job_num)`,
@@ -168,6 +171,21 @@ const STATEMENTS = [
     action text not null,
     reason text not null,
     primary key (job_id, kind, name))`,
+  // One row per table or view and step of the job; see job-outcomes.ts.
+  `create table job_outcomes (
+    job_id text not null references jobs (job_id) on delete cascade,
+    kind text not null,
+    name text not null,
+    step text not null,
+    destination text not null,
+    result integer not null,
+    created integer not null,
+    duration_ms bigint not null,
+    snapshots bigint not null,
+    files bigint not null,
+    bytes_read bigint not null,
+    requests bigint not null,
+    primary key (job_id, kind, name, step))`,
   // A dry run looks up changes with the same destination, since two objects cannot have one name.
   `create index job_changes_of_destination on job_changes (job_id, destination)`,
   `create table idempotency_keys (
