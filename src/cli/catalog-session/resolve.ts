@@ -2,12 +2,21 @@ import { ClientError, Status } from 'nice-grpc';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { ResolveResponse } from '../../generated/reconciler/v1/directory.ts';
-import { parseName } from '../../names.ts';
+import { formatName, parseName } from '../../names.ts';
+import { shellWord } from '../../text.ts';
 import { UsageError } from '../io/errors.ts';
 import { withDeadline } from './context.ts';
+import { SEARCHED, suggesting } from './did-you-mean.ts';
 
 /** Finds a connector by its display name or, if none has that name, by its id. */
-export async function connectorOf(clients: CatalogClients, nameOrId: string): Promise<Connector> {
+export function connectorOf(clients: CatalogClients, nameOrId: string): Promise<Connector> {
+  return suggesting(findConnector(clients, nameOrId), nameOrId, async () => {
+    const { connectors } = await clients.connectors.listConnectors({ pageSize: SEARCHED }, withDeadline());
+    return { names: connectors.map(({ displayName }) => displayName), list: 'connector list' };
+  });
+}
+
+async function findConnector(clients: CatalogClients, nameOrId: string): Promise<Connector> {
   try {
     return await clients.connectors.getConnector({ by: { $case: 'displayName', value: nameOrId } }, withDeadline());
   } catch (error) {
@@ -68,5 +77,33 @@ function resolve(clients: CatalogClients, parts: string[], object: boolean): Pro
   const [catalog, ...rest] = parts;
   const namespacePath = object ? rest.slice(0, -1) : rest;
   const value = { catalog, namespacePath, object: object ? rest.at(-1) : '' };
-  return clients.directory.resolve({ name: { $case: 'parts', value }, object }, withDeadline());
+  const resolved = clients.directory.resolve({ name: { $case: 'parts', value }, object }, withDeadline());
+  return suggesting(resolved, formatName(parts), () => namesLike(clients, parts, object));
+}
+
+/** What exists on the first level at which the name leads to nothing: catalogs, namespaces, or tables and views. */
+async function namesLike(clients: CatalogClients, parts: string[], object: boolean) {
+  const [catalogName = '', ...rest] = parts;
+  const page = { pageSize: SEARCHED };
+  const { catalogs } = await clients.catalogs.listCatalogs(page, withDeadline());
+  const catalog = catalogs.find(({ displayName }) => displayName === catalogName);
+  // The rest of the name as it was typed, so that the suggestion is a whole name.
+  if (!catalog) {
+    const names = catalogs.map(({ displayName }) => formatName([displayName, ...rest]));
+    return { names, list: 'catalog list' };
+  }
+  const { catalogId } = catalog;
+  const path = object ? rest.slice(0, -1) : rest;
+  const { namespaces } = await clients.namespaces.listNamespaces({ ...page, catalogId }, withDeadline());
+  const namespace = namespaces.find((each) => formatName(each.path) === formatName(path));
+  if (!namespace) {
+    const below = object ? rest.slice(-1) : [];
+    const names = namespaces.map((each) => formatName([catalogName, ...each.path, ...below]));
+    return { names, list: `namespace list ${shellWord(formatName([catalogName]))}` };
+  }
+  const { namespaceId } = namespace;
+  const { tables } = await clients.tables.listTables({ ...page, namespaceId }, withDeadline());
+  const { views } = await clients.views.listViews({ ...page, namespaceId }, withDeadline());
+  const names = [...tables, ...views].map(({ name }) => formatName([catalogName, ...namespace.path, name]));
+  return { names, list: `table list ${shellWord(formatName([catalogName, ...namespace.path]))}` };
 }

@@ -21,6 +21,15 @@ export class UsageError extends Error {
   }
 }
 
+/** Something that was named does not exist; with what may have been meant. */
+export class HintedError extends Error {
+  readonly hint: string;
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
 /** Thrown by a command that has printed everything, to end with this exit code. */
 export class ExitCode extends Error {
   readonly code: number;
@@ -60,6 +69,7 @@ export function isUnanswered(error: unknown): boolean {
 
 export function describeFailure(error: unknown): Failure {
   if (error instanceof UsageError) return { message: error.message, hint: error.hint, exitCode: EXIT.USAGE };
+  if (error instanceof HintedError) return { message: error.message, hint: error.hint, exitCode: EXIT.FAILED };
   if (error instanceof CodedError) return { message: error.message, exitCode: exitCodeOf(error.code) };
   if (error instanceof CallError) return describeCall(error.cause, error.address);
   return { message: (error as Error)?.message ?? String(error), exitCode: EXIT.FAILED };

@@ -1,9 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { countersOf } from '../../contract/progress-message.ts';
+import { type JobState, jobStateFromJSON } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { count, time } from '../io/format.ts';
-import { limitOption } from '../io/options.ts';
+import { limitOption, list, since } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
 import { errorsTone, ranFor, stateTone, stateWord } from './describe.ts';
 import { JobJson } from './job-json.ts';
@@ -11,21 +12,40 @@ import { JobJson } from './job-json.ts';
 const HELP = `
 Examples:
   $ reconciler job list --limit 10
-  $ reconciler job list --connector lake --json \\
-      | jq -r 'select(.state == "JS_FAILED") | .jobId'`;
+  $ reconciler job list --connector lake --state failed,cancelled --since 7d
+  $ reconciler job list --state running --json | jq -r .jobId`;
+
+const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
+
+interface ListOptions {
+  connector?: string;
+  state?: JobState[];
+  since?: Date;
+  limit?: number;
+}
+
+function states(text: string, before: JobState[] = []): JobState[] {
+  const names = list(text.toLowerCase());
+  const unknown = names.find((name) => !STATES.includes(name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}' is none of ${STATES.join(', ')}.`);
+  return [...before, ...names.map((name) => jobStateFromJSON(`JS_${name.toUpperCase()}`))];
+}
 
 export function addList(group: Command): void {
   group
     .command('list')
     .description('Lists jobs, newest first.')
     .option('--connector <connector>', 'only jobs of this connector (name or id)')
+    .addOption(new Option('--state <list>', `only jobs in these states: ${STATES.join(', ')}`).argParser(states))
+    .addOption(new Option('--since <time>', 'only jobs created since then: 2h, 7d or an ISO time').argParser(since))
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
-      withCatalog(async ({ clients, out }, { connector, limit }: { connector?: string; limit?: number }) => {
+      withCatalog(async ({ clients, out }, { connector, state, since: createdAfter, limit }: ListOptions) => {
         const connectorId = connector === undefined ? '' : (await connectorOf(clients, connector)).connectorId;
+        const filter = { connectorId, states: state, createdAfter };
         const pages = pagesOf(async (page, call) => {
-          const { jobs, nextPageToken } = await clients.jobs.listReconcileJobs({ ...page, connectorId }, call);
+          const { jobs, nextPageToken } = await clients.jobs.listReconcileJobs({ ...page, ...filter }, call);
           return { items: jobs, nextPageToken };
         }, limit);
         await out.list(
@@ -41,7 +61,10 @@ export function addList(group: Command): void {
             { title: 'ERRORS', value: (j) => count(countersOf(j).errors), weight: 9, align: 'right', tone: errorsTone },
             { title: 'MESSAGE', value: (j) => j.message, below: true },
           ],
-          { empty: 'no jobs yet; start one with `reconciler connector trigger`' },
+          {
+            empty:
+              state || createdAfter ? 'no such jobs' : 'no jobs yet; start one with `reconciler connector trigger`',
+          },
         );
       }),
     );

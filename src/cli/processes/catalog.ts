@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
+import { addList } from '../catalog/list.ts';
 import { addressOption } from '../catalog-session/address.ts';
 import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
@@ -19,6 +20,7 @@ Examples:
   $ TEMPORAL_ADDRESS=temporal.internal:7233 reconciler catalog --port 9000`;
 
 export function define(command: Command): void {
+  addList(command);
   command
     .option('--port <port>', 'listen on this port instead of the one in --address', port)
     .option('--database <file>', 'SQLite file (default: catalog.db in RECONCILER_DATA_DIR)')
