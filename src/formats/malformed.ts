@@ -5,6 +5,14 @@ export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
+/** It nests more deeply than anything real. */
+export class DepthError extends MalformedError {}
+
+/** What a decoder found in its bytes is not damaged, but more than is read: it would take too much memory. */
+export class LimitError extends Error {
+  override readonly name = 'LimitError';
+}
+
 /** What helps against damage. */
 export const RESTORE = ' Restore the file, or roll the table back to a state without it.';
 
@@ -19,6 +27,9 @@ export const RESTORE = ' Restore the file, or roll the table back to a state wit
 export function fileError(what: string, path: string, error: unknown, advice = RESTORE): unknown {
   if (error instanceof MalformedError) {
     return new CodedError('DATA_LOSS', `${what} ${path} is broken: ${error.message}.${advice}`, { cause: error });
+  }
+  if (error instanceof LimitError) {
+    return new CodedError('FAILED_PRECONDITION', `${what} ${path} is too large: ${error.message}.`, { cause: error });
   }
   if (error instanceof CodedError && error.code === 'UNIMPLEMENTED') {
     return new CodedError('UNIMPLEMENTED', `${what} ${path} cannot be read: ${error.message}`, { cause: error });

@@ -1,9 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { HeartbeatDetails } from '../../contract/activities.ts';
 import { CodedError } from '../../errors.ts';
+import { currentScope, runInScope } from '../../storage/activity-scope.ts';
 import { throwIfPaused } from './paused-activity.ts';
 import { workerContext } from './worker-context.ts';
 
@@ -32,13 +32,6 @@ export interface Heartbeat {
   isOver?(since?: number): boolean;
 }
 
-/** The current activity, for code below it that has no heartbeat. */
-interface ActivityScope {
-  /** Reports a wait with a known end, which is not a stall. Repeats the details of the last heartbeat. */
-  keepAlive(): void;
-  readonly signal: AbortSignal;
-}
-
 interface Options<T> {
   /** How long the work may take before it should return what it has done. */
   sliceSeconds?: number;
@@ -48,10 +41,8 @@ interface Options<T> {
   continues?(result: T): boolean;
 }
 
-const scopes = new AsyncLocalStorage<ActivityScope>();
-
 /** The activity whose work calls this; undefined outside an activity. */
-export const currentActivity = (): ActivityScope | undefined => scopes.getStore();
+export const currentActivity = currentScope;
 
 /**
  * Runs an activity's work with heartbeats on progress. A watchdog ends it after 50 s without progress.
@@ -112,7 +103,7 @@ export async function withHeartbeat<T>(
       watchdog.refresh();
       sendIfDue();
     };
-    working = scopes.run({ keepAlive, signal }, () => work({ beat, signal, isOver }));
+    working = runInScope({ keepAlive, signal }, () => work({ beat, signal, isOver }));
     const result = await Promise.race([working, ended]);
     if (continues?.(result)) await throwIfPaused();
     return result;

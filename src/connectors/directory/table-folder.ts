@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { MAX_METADATA_BYTES, parseTableMetadata } from '../../formats/iceberg/table-metadata.ts';
+import { readMetadataFile } from '../../formats/iceberg/metadata-file.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../../storage/object-store.ts';
 
 /** Metadata files of tables in catalogs (`00003-UUID` or `v3-UUID`) and of Hadoop tables (`v3`), optionally gzipped. */
@@ -136,7 +136,9 @@ async function lastUpdated(store: ObjectStore, folder: string, candidates: reado
 
 async function updatedMs(store: ObjectStore, path: string): Promise<number> {
   try {
-    return parseTableMetadata(await store.read(path, { maxBytes: MAX_METADATA_BYTES }), path).lastUpdatedMs;
+    const { metadata, memory } = await readMetadataFile(store, path, 'look');
+    memory?.[Symbol.dispose]();
+    return metadata.lastUpdatedMs;
   } catch (error) {
     if (error instanceof CodedError && !TRANSIENT.has(error.code)) return Number.NEGATIVE_INFINITY;
     throw error;

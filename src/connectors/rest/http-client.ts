@@ -1,9 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '../../errors.ts';
+import { LARGE_METADATA_BYTES, reserveMetadata } from '../../formats/iceberg/metadata-file.ts';
+import { isLargeJson, openJson } from '../../formats/json/json-part.ts';
 import { parseLosslessJson } from '../../formats/json/lossless-json.ts';
-import { MalformedError } from '../../formats/malformed.ts';
+import { DepthError, MalformedError } from '../../formats/malformed.ts';
+import { paced } from '../../formats/paced.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import type { ReservedMemory } from '../../storage/memory-budget.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
+import { TooLargeError } from '../../storage/too-large-error.ts';
 import type { Authenticator, OutgoingRequest } from './auth/authenticator.ts';
 import { type HttpExchange, type HttpResponse, NoResponseError } from './http-exchange.ts';
 import { isTransient, networkError } from './network-error.ts';
@@ -28,16 +33,20 @@ export interface Call {
   maxBytes: number;
   /** The response contains credentials, so errors show nothing of its body. */
   confidential?: boolean;
+  /** Whether what is read of a large response is kept for long. */
+  use?: 'open' | 'look';
 }
 
 export interface JsonResponse {
   /** 2xx, or 304. */
   status: number;
   headers: HttpResponse['headers'];
-  /** Parsed without loss of 64-bit integers (see `parseLosslessJson`); undefined for 304. */
+  /** Parsed without loss of 64-bit integers (see `parseLosslessJson` and `openJson`); undefined for 304. */
   json: unknown;
   /** Length of the decompressed body. */
   bytes: number;
+  /** What a large response takes; the caller disposes it. */
+  memory?: ReservedMemory;
 }
 
 const MAX_ATTEMPTS = 4;
@@ -64,7 +73,24 @@ export class HttpClient {
     this.#options = options;
   }
 
+  /** A response that is large is requested again, after a wait for the memory that it takes. */
   async json(call: Call): Promise<JsonResponse> {
+    if (call.maxBytes <= LARGE_METADATA_BYTES) return this.#json(call);
+    try {
+      return await this.#json({ ...call, maxBytes: LARGE_METADATA_BYTES });
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error;
+    }
+    const memory = await reserveMetadata(call.use ?? 'look', call.maxBytes);
+    try {
+      return { ...(await this.#json(call)), memory };
+    } catch (error) {
+      memory[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #json(call: Call): Promise<JsonResponse> {
     const time: TimeLimit = { end: performance.now() + this.#options.timeoutMs };
     let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
@@ -157,7 +183,7 @@ function redirectTarget(action: string, from: string, response: HttpResponse, ho
   return to.origin + to.pathname + to.search;
 }
 
-function toJsonResponse(call: Call, url: string, response: HttpResponse): JsonResponse {
+async function toJsonResponse(call: Call, url: string, response: HttpResponse): Promise<JsonResponse> {
   const { body, headers, status } = response;
   const action = actionOf(call, url);
   const content = () =>
@@ -170,9 +196,12 @@ function toJsonResponse(call: Call, url: string, response: HttpResponse): JsonRe
     );
   }
   try {
-    return { status, headers, json: parseLosslessJson(body.toString('utf8')), bytes: body.length };
+    const json = isLargeJson(body) ? await paced(openJson(body, 'whole')) : parseLosslessJson(body.toString('utf8'));
+    return { status, headers, json, bytes: body.length };
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
+    if (error instanceof DepthError)
+      throw new CodedError('DATA_LOSS', `${action} returned ${status} with a body that is refused: ${error.message}.`);
     // A body without a length that is cut off can only be recognised by incomplete JSON.
     const mayBeCut = response.untilClose && type !== '';
     if (mayBeCut) {

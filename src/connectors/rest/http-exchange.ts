@@ -159,6 +159,10 @@ export class HttpExchange {
       outgoing.on('response', (incoming) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
+        // Responses without a body (304) may state the length that it would have.
+        if (incoming.statusCode === 200 && Number(incoming.headers['content-length']) > maxBytes) {
+          return fail(tooLarge(request));
+        }
         incoming.on('data', (chunk: Buffer) => {
           this.#usage.bytes += chunk.length;
           bytes += chunk.length;

@@ -5,7 +5,7 @@ import { MalformedError } from '../../formats/malformed.ts';
 import { LruCache } from '../../storage/lru-cache.ts';
 import type { Page, PageRequest } from '../spi.ts';
 import type { HttpClient } from './http-client.ts';
-import { parseResponse } from './parse-response.ts';
+import { parseLargeResponse } from './parse-response.ts';
 import { encodeStrictly } from './resource-paths.ts';
 
 /** For one page. With names of 200 characters, an entry has about 300 bytes. */
@@ -84,14 +84,15 @@ export class Listing {
   async #request(url: Url, field: string, read: Read, token: string, size: number): Promise<ListResponse> {
     // An empty token requests the first page. Without a token, some catalogs would not page.
     const address = url(`pageToken=${encodeStrictly(token)}&pageSize=${size}`);
-    const { json } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
-    const response = parseResponse(address, 'a listing', 'FAILED_PRECONDITION', () => {
+    const { json, memory } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
+    using _ = memory;
+    const response = await parseLargeResponse(address, 'a listing', 'FAILED_PRECONDITION', function* () {
       const fields = new JsonFields(json);
       // Without its list, an answer proves nothing: tables that seem gone would be marked missing.
-      const items = fields.raw[field];
-      if (!Array.isArray(items)) throw new MalformedError(`it has no list '${field}'`);
+      if (!fields.hasList(field)) throw new MalformedError(`it has no list '${field}'`);
+      const items = yield* fields.eachValue(field, read);
       return {
-        items: items.map(read).filter((item) => item !== undefined),
+        items: items.filter((item) => item !== undefined),
         // Some catalogs return an empty token instead of none.
         next: fields.optionalString('next-page-token') || undefined,
       };

@@ -1,6 +1,7 @@
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { integerValue, isPlainString } from '../../formats/json/lossless-json.ts';
 import { isSecretKey, rememberIssuedSecret } from '../../secrets.ts';
+import type { ReservedMemory } from '../../storage/memory-budget.ts';
 import { etagOf, type TableState } from './fingerprint.ts';
 import type { JsonResponse } from './http-client.ts';
 import { parseResponse } from './parse-response.ts';
@@ -17,19 +18,25 @@ export interface LoadedTable {
   /** Absent for a table that has not been committed yet. */
   metadataLocation?: string;
   location: string;
-  metadata: Record<string, unknown>;
+  /** For `openIcebergTable`. */
+  metadata: unknown;
   config: Readonly<Record<string, string>>;
   credentials: VendedCredential[];
   /** Length of the response's body. */
   bytes: number;
+  /** What the response takes, if it is large. */
+  memory?: ReservedMemory;
 }
+
+/** What is kept of the response while the table is read. */
+export type TableAccess = Omit<LoadedTable, 'metadata' | 'memory'>;
 
 /**
  * Parses the response to loadTable.
  *
  * @throws CodedError `DATA_LOSS` that names the URL and the field
  */
-export function loadedTable(url: string, { json, headers, bytes }: JsonResponse): LoadedTable {
+export function loadedTable(url: string, { json, headers, bytes, memory }: JsonResponse): LoadedTable {
   return parseLoadTable(url, () => {
     const fields = responseFields(json);
     const metadata = fields.object('metadata');
@@ -38,10 +45,11 @@ export function loadedTable(url: string, { json, headers, bytes }: JsonResponse)
       state: { metadata: metadataLocation ?? uncommittedState(metadata), etag: etagOf(headers) },
       metadataLocation,
       location: metadata.string('location'),
-      metadata: withoutDanglingRefs(metadata),
+      metadata: fields.value('metadata'),
       config: storageConfig(fields, 'config'),
       credentials: vendedCredentials(fields),
       bytes,
+      memory,
     };
   });
 }
@@ -71,17 +79,9 @@ function responseFields(json: unknown): JsonFields {
 
 /** Identifies the state of a table without a metadata file. Every commit changes the time, and almost always another part. */
 function uncommittedState(metadata: JsonFields): string {
-  const { raw } = metadata;
-  const parts = [raw['table-uuid'], raw['last-updated-ms'], raw['last-sequence-number'], raw['current-snapshot-id']];
+  const names = ['table-uuid', 'last-updated-ms', 'last-sequence-number', 'current-snapshot-id'];
+  const parts = names.map((name) => metadata.value(name));
   return `uncommitted:${parts.map((part) => integerValue(part) ?? part ?? '').join(':')}`;
-}
-
-/** Removes refs to snapshots that the response does not contain; catalogs may leave out snapshots but keep the refs to them. */
-function withoutDanglingRefs(metadata: JsonFields): Record<string, unknown> {
-  if (!metadata.has('refs')) return { ...metadata.raw };
-  const ids = new Set(metadata.objects('snapshots').map((snapshot) => snapshot.long('snapshot-id')));
-  const refs = metadata.entries('refs').filter(([, ref]) => ids.has(ref.long('snapshot-id')));
-  return { ...metadata.raw, refs: Object.fromEntries(refs.map(([name, ref]) => [name, ref.raw])) };
 }
 
 function vendedCredentials(fields: JsonFields): VendedCredential[] {

@@ -99,8 +99,12 @@ export function excerpt({ body, headers }: Pick<HttpResponse, 'body' | 'headers'
   return `(${type}) ${printable.length > 200 ? `${printable.slice(0, 200)}…` : printable}`;
 }
 
+/** Errors contain a stack trace at most. What is longer is only quoted. */
+const MAX_MODEL_BYTES = 256 * 1024;
+
 /** Reads errors of Iceberg's `ErrorModel`, of OAuth2 (RFC 6749, section 5.2) and of AWS's gateways. */
 function errorModel({ body }: HttpResponse): { message: string; type: string } | undefined {
+  if (body.length > MAX_MODEL_BYTES) return undefined;
   let json: unknown;
   try {
     json = JSON.parse(body.toString('utf8'));

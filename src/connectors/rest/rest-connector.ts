@@ -33,7 +33,14 @@ import { fingerprintOf, parseFingerprint } from './fingerprint.ts';
 import { HttpClient, type JsonResponse } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { Listing } from './listing.ts';
-import { type LoadedTable, loadedCredentials, loadedTable, tableState, type VendedCredential } from './loaded-table.ts';
+import {
+  type LoadedTable,
+  loadedCredentials,
+  loadedTable,
+  type TableAccess,
+  tableState,
+  type VendedCredential,
+} from './loaded-table.ts';
 import { loadedView } from './loaded-view.ts';
 import { DELEGATION, requestHeaders, withConfigHeaders } from './request-headers.ts';
 import { ResponseError } from './response-error.ts';
@@ -166,6 +173,7 @@ class RestConnector implements UpstreamCatalog {
     // If the catalog returned no ETag before, the shorter response is enough. Without a known fingerprint, it may return one.
     const snapshots = before !== undefined && before.etag === undefined ? 'refs' : 'all';
     const { url, response } = await this.#load(table, snapshots, condition);
+    using _ = response.memory;
     if (response.status === 304 && known !== undefined) return known;
     const now = tableState(url, response);
     // A catalog may return another ETag for the same state, or none.
@@ -176,25 +184,33 @@ class RestConnector implements UpstreamCatalog {
   async openTable(table: TableRef): Promise<TableReader> {
     const { config, secrets, localRoots, usage } = this.#options;
     const { url, loaded, isDelegated } = await this.#loadToRead(table);
-    const store = tableStorage(loaded, {
-      defaults: config.defaults,
-      overrides: config.overrides,
-      secrets,
-      localRoots,
-      usage,
-      loadCredentials: () => this.#credentials(table, loaded),
-      fetchCredentials:
-        isDelegated &&
-        config.has(LOAD_CREDENTIALS) &&
-        isS3(loaded.location) &&
-        !connectorProperties(secrets.current)['s3.access-key-id'],
-    });
-    return openIcebergTable({
-      store,
-      metadataLocation: loaded.metadataLocation ?? url,
-      fingerprint: fingerprintOf(loaded.state),
-      metadata: { json: loaded.metadata, bytes: loaded.bytes },
-    });
+    // Not kept by the storage, which lives as long as the reader.
+    const { metadata: json, memory, ...kept } = loaded;
+    const store = () =>
+      tableStorage(kept, {
+        defaults: config.defaults,
+        overrides: config.overrides,
+        secrets,
+        localRoots,
+        usage,
+        loadCredentials: () => this.#credentials(table, kept),
+        fetchCredentials:
+          isDelegated &&
+          config.has(LOAD_CREDENTIALS) &&
+          isS3(kept.location) &&
+          !connectorProperties(secrets.current)['s3.access-key-id'],
+      });
+    try {
+      return await openIcebergTable({
+        store: store(),
+        metadataLocation: kept.metadataLocation ?? url,
+        fingerprint: fingerprintOf(kept.state),
+        metadata: { json, bytes: kept.bytes, memory },
+      });
+    } catch (error) {
+      memory?.[Symbol.dispose]();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -209,7 +225,8 @@ class RestConnector implements UpstreamCatalog {
   async #describeView({ namespace, name }: ViewRef): Promise<ViewDescriptor> {
     const { client, config } = this.#options;
     const url = config.base + config.paths.view(namespace, name);
-    const { json } = await client.json({ url, maxBytes: MAX_VIEW_BYTES });
+    const { json, memory } = await client.json({ url, maxBytes: MAX_VIEW_BYTES });
+    using _ = memory;
     return loadedView(url, json);
   }
 
@@ -238,8 +255,13 @@ class RestConnector implements UpstreamCatalog {
   async #loadToRead(table: TableRef): Promise<{ url: string; loaded: LoadedTable; isDelegated: boolean }> {
     const { config, secrets, delegation } = this.#options;
     const load = async (headers: Readonly<Record<string, string>>) => {
-      const { url, response } = await this.#load(table, 'all', headers);
-      return { url, loaded: loadedTable(url, response) };
+      const { url, response } = await this.#load(table, 'all', headers, 'open');
+      try {
+        return { url, loaded: loadedTable(url, response) };
+      } catch (error) {
+        response.memory?.[Symbol.dispose]();
+        throw error;
+      }
     };
     if (delegation === '') return { ...(await load({})), isDelegated: false };
     try {
@@ -253,7 +275,10 @@ class RestConnector implements UpstreamCatalog {
       const { location, credentials, config: ofTable } = plain.loaded;
       const hasOwn = hasIdentity(connectorProperties(secrets.current));
       const isVended = credentials.length > 0 || hasKeys({ ...config.defaults, ...config.overrides, ...ofTable });
-      if (isS3(location) && !hasOwn && !isVended) throw delegationRefused(error, delegation);
+      if (isS3(location) && !hasOwn && !isVended) {
+        plain.loaded.memory?.[Symbol.dispose]();
+        throw delegationRefused(error, delegation);
+      }
       return { ...plain, isDelegated: false };
     }
   }
@@ -262,6 +287,7 @@ class RestConnector implements UpstreamCatalog {
     { namespace, name }: TableRef,
     snapshots: 'all' | 'refs',
     headers: Readonly<Record<string, string>>,
+    use: 'open' | 'look' = 'look',
   ): Promise<{ url: string; response: JsonResponse }> {
     const { base, paths } = this.#needs(LOAD_TABLE, 'load a table');
     if (namespace.length === 0) {
@@ -271,7 +297,13 @@ class RestConnector implements UpstreamCatalog {
     try {
       return {
         url,
-        response: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES, confidential: true }),
+        response: await this.#options.client.json({
+          url,
+          headers,
+          maxBytes: MAX_METADATA_BYTES,
+          confidential: true,
+          use,
+        }),
       };
     } catch (error) {
       if (error instanceof TooLargeError) throw metadataTooLarge(`in the response to GET ${url}`);
@@ -280,7 +312,7 @@ class RestConnector implements UpstreamCatalog {
   }
 
   /** Credentials from the credentials endpoint if the catalog has one, otherwise from loadTable. */
-  async #credentials(table: TableRef, loaded: LoadedTable): Promise<VendedCredential[]> {
+  async #credentials(table: TableRef, loaded: TableAccess): Promise<VendedCredential[]> {
     const { client, config, delegation } = this.#options;
     const keysInConfig = splitVendedKeys(loaded.config)[1];
     const hadCredentials = loaded.credentials.length + keysInConfig.length > 0;
@@ -302,6 +334,7 @@ class RestConnector implements UpstreamCatalog {
       return loadedCredentials(url, response);
     }
     const { url: tableUrl, response } = await this.#load(table, 'refs', this.#delegation());
+    using _ = response.memory;
     const reloaded = loadedTable(tableUrl, response);
     return [...reloaded.credentials, ...splitVendedKeys(reloaded.config)[1]];
   }

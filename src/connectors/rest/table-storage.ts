@@ -7,7 +7,7 @@ import type { Usage } from '../../storage/usage.ts';
 import type { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec } from '../connector-spec.ts';
 import { connectorProperties } from './auth/auth-scheme.ts';
-import type { LoadedTable, VendedCredential } from './loaded-table.ts';
+import type { TableAccess, VendedCredential } from './loaded-table.ts';
 import { VendedCredentials } from './vended-credentials.ts';
 
 export interface TableStorage {
@@ -33,7 +33,7 @@ export interface TableStorage {
  * the lower ones. There are two differences: only the connector chooses the worker's identity (profiles, assumed roles), and only the connector sets
  * `s3.remote-signing-enabled`.
  */
-export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectStore {
+export function tableStorage(table: TableAccess, storage: TableStorage): ObjectStore {
   const { secrets, localRoots, usage, loadCredentials, fetchCredentials } = storage;
   const [config, keysInConfig] = splitVendedKeys(table.config);
   // The keys in the config serve the paths that no prefix of the others covers.

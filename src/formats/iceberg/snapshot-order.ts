@@ -9,6 +9,12 @@ export function withoutCycles(snapshots: readonly SnapshotMetadata[]): SnapshotM
   const seen = new Set<bigint>();
   const cut = new Set<SnapshotMetadata>();
   for (const snapshot of snapshots) {
+    // Writers list parents first: then none of the sets below is needed.
+    const parent = parentOf(snapshot, byId);
+    if (parent === undefined || (parent !== snapshot && seen.has(parent.snapshotId))) {
+      seen.add(snapshot.snapshotId);
+      continue;
+    }
     const line = new Set<SnapshotMetadata>();
     let next: SnapshotMetadata | undefined = snapshot;
     while (next !== undefined && !seen.has(next.snapshotId)) {

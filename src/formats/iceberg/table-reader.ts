@@ -1,7 +1,8 @@
 import { CodedError } from '../../errors.ts';
+import type { ReservedMemory } from '../../storage/memory-budget.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { TooLargeError } from '../../storage/too-large-error.ts';
 import { fileError } from '../malformed.ts';
+import { paced } from '../paced.ts';
 import type {
   ChangeRange,
   ColumnSketch,
@@ -20,17 +21,11 @@ import type { FileChangesRequest } from './manifests/file-changes-request.ts';
 import type { ManifestContext } from './manifests/manifest.ts';
 import { liveCounts, type ManifestFile, readManifestList, unknownManifest } from './manifests/manifest-list.ts';
 import { columnTypes, lossySpecs } from './manifests/partition-values.ts';
+import { type ReadMetadata, readMetadataFile } from './metadata-file.ts';
 import { MetadataFiles } from './metadata-files.ts';
 import { readPuffinSketches } from './puffin/puffin.ts';
 import { parentsFirst, withoutCycles } from './snapshot-order.ts';
-import {
-  MAX_METADATA_BYTES,
-  metadataTooLarge,
-  parseTableMetadata,
-  type SnapshotMetadata,
-  type TableMetadata,
-  tableMetadataFromJson,
-} from './table-metadata.ts';
+import { type SnapshotMetadata, tableMetadataFromJson } from './table-metadata.ts';
 
 /** Manifest lists kept: those of the snapshot and its base. So a walk along the history reads each list once. */
 const MAX_CACHED_LISTS = 2;
@@ -41,8 +36,11 @@ export interface OpenIcebergTable {
   fingerprint: string;
   /** The table's current folder, if the catalog knows it. Paths below the location in the metadata are looked up there. */
   folder?: string;
-  /** Metadata from the catalog's response (a result of `parseLosslessJson`) and its size. If present, the metadata file is not read. */
-  metadata?: { json: unknown; bytes: number };
+  /**
+   * Metadata from the catalog's response (a result of `parseLosslessJson` or `openJson`), its size, and the memory that was reserved for it. If
+   * present, the metadata file is not read.
+   */
+  metadata?: { json: unknown; bytes: number; memory?: ReservedMemory };
 }
 
 /**
@@ -51,15 +49,22 @@ export interface OpenIcebergTable {
  * @throws CodedError `DATA_LOSS` if the metadata file is corrupt or missing, `FAILED_PRECONDITION` if it is too large; see `parseTableMetadata`
  */
 export async function openIcebergTable(options: OpenIcebergTable): Promise<IcebergTableReader> {
-  const { store, metadataLocation, metadata } = options;
-  if (metadata !== undefined) {
-    return new IcebergTableReader(options, tableMetadataFromJson(metadata.json, metadataLocation), metadata.bytes);
+  const read = await readMetadata(options);
+  try {
+    return new IcebergTableReader(options, read);
+  } catch (error) {
+    read.memory?.[Symbol.dispose]();
+    throw error;
   }
-  const bytes = await store.read(metadataLocation, { maxBytes: MAX_METADATA_BYTES }).catch((error) => {
-    if (error instanceof TooLargeError) throw metadataTooLarge(metadataLocation, error.bytes);
-    throw fileError('table metadata', metadataLocation, error);
-  });
-  return new IcebergTableReader(options, parseTableMetadata(bytes, metadataLocation), bytes.length);
+}
+
+/** The caller disposes `memory` of `options.metadata` if this fails. */
+async function readMetadata({ store, metadataLocation, metadata }: OpenIcebergTable): Promise<ReadMetadata> {
+  if (metadata === undefined) return readMetadataFile(store, metadataLocation, 'open');
+  const { json, bytes, memory } = metadata;
+  const converted = await paced(tableMetadataFromJson(json, metadataLocation));
+  memory?.shrink(bytes);
+  return { metadata: converted, bytes, memory };
 }
 
 /** One state of an Iceberg table. `TableReader` documents the methods. */
@@ -71,15 +76,17 @@ export class IcebergTableReader implements TableReader {
   readonly #snapshots: ReadonlyMap<bigint, SnapshotMetadata>;
   readonly #metadataLocation: string;
   readonly #lists = new Map<bigint, Promise<ManifestFile[]>>();
+  /** What the metadata takes, if that is much. */
+  readonly #memory?: ReservedMemory;
   #history?: readonly SnapshotMetadata[];
 
   constructor(
     { store, metadataLocation, fingerprint, folder }: OpenIcebergTable,
-    metadata: TableMetadata,
-    bytes: number,
+    { metadata, bytes, memory }: ReadMetadata,
   ) {
     this.#files = new MetadataFiles(store, metadata.location, folder);
     this.#files.bytesRead = bytes;
+    this.#memory = memory;
     this.#metadataLocation = metadataLocation;
     this.#snapshots = new Map(withoutCycles(metadata.snapshots).map((snapshot) => [snapshot.snapshotId, snapshot]));
     this.#context = {
@@ -102,8 +109,10 @@ export class IcebergTableReader implements TableReader {
   }
 
   async *snapshots(ids?: ReadonlySet<bigint>): AsyncGenerator<SnapshotDescriptor> {
-    for (const { manifests: _, ...snapshot } of this.#ordered()) {
-      if (ids === undefined || ids.has(snapshot.snapshotId)) yield snapshot;
+    for (const { manifests: _, summaryJson, ...snapshot } of this.#ordered()) {
+      if (ids !== undefined && !ids.has(snapshot.snapshotId)) continue;
+      const { operation: __, ...summary } = JSON.parse(summaryJson) as Record<string, string>;
+      yield { ...snapshot, summary };
     }
   }
 
@@ -135,6 +144,7 @@ export class IcebergTableReader implements TableReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lists.clear();
+    this.#memory?.[Symbol.dispose]();
   }
 
   #ordered(): readonly SnapshotMetadata[] {

@@ -225,7 +225,7 @@ describe('parentsFirst', () => {
     sequenceNumber: 0,
     committedAtMs: at,
     operation: '',
-    summary: {},
+    summaryJson: '{}',
     manifestList: 'x',
   });
   const order = (...snapshots: SnapshotMetadata[]) =>
