@@ -7,13 +7,11 @@ const TURN_MS = 30;
  * Does work that can pause, and lets others have their turn whenever it has run for a while. A heartbeat is never late because of it.
  */
 export async function paced<T>(work: Generator<void, T>): Promise<T> {
-  let turn = performance.now();
+  const turns = new Turns();
   for (;;) {
     const step = work.next();
     if (step.done) return step.value;
-    if (performance.now() - turn < TURN_MS) continue;
-    await setImmediate();
-    turn = performance.now();
+    if (turns.isOver) await turns.next();
   }
 }
 
@@ -22,5 +20,20 @@ export function atOnce<T>(work: Generator<void, T>): T {
   for (;;) {
     const step = work.next();
     if (step.done) return step.value;
+  }
+}
+
+/** Gives others their turn in a loop that runs long. */
+export class Turns {
+  #since = performance.now();
+
+  /** To be awaited every millisecond or so, if `isOver`. */
+  async next(): Promise<void> {
+    await setImmediate();
+    this.#since = performance.now();
+  }
+
+  get isOver(): boolean {
+    return performance.now() - this.#since > TURN_MS;
   }
 }

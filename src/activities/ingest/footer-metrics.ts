@@ -101,7 +101,8 @@ class Footers {
     try {
       const bytes = this.#reader.openDataFile?.(file.path, file.fileSizeInBytes);
       if (bytes === undefined) return [];
-      const { footer } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+      const { footer, memory } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+      using _ = memory;
       const metrics = footerMetrics(footer, this.#columns);
       return columnIds ? metrics.filter(({ id }) => columnIds.has(id)) : metrics;
     } catch (error) {

@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { MemoryBudget, type ReservedMemory } from '../../storage/memory-budget.ts';
 import { MalformedError } from '../malformed.ts';
 import { type Codec, codec } from './codecs.ts';
 import { AvroCursor } from './cursor.ts';
@@ -26,6 +27,12 @@ const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 /** Limit for a decompressed block, against decompression bombs. */
 const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024;
 
+/** Headers, blocks and decompressed blocks up to this size are read at any time, larger ones of one file at a time. */
+const SMALL_BYTES = 16 * 1024 * 1024;
+const LARGE_FILES = new MemoryBudget(MAX_DECOMPRESSED_BYTES);
+/** What is kept of the header. It also has the table's schema. */
+const KEPT = new Set(['avro.schema', 'avro.codec', 'partition-spec-id']);
+
 const MAGIC = Buffer.from('Obj\x01', 'latin1');
 /** Iceberg's AES GCM streams (https://iceberg.apache.org/gcm-stream-spec, "File structure"). */
 const ENCRYPTED_MAGIC = Buffer.from('AGS1', 'latin1');
@@ -35,17 +42,21 @@ const SYNC_BYTES = 16;
  * An Avro object container file that is read in pieces (Avro spec, "Object Container Files").
  *
  * `next` returns the blocks that are in memory. When it returns undefined, `fill` reads more, and returns false at the end of the file. So
- * decoding is synchronous, and memory does not grow with the file.
+ * decoding is synchronous, and memory does not grow with the file. A container must be closed.
  */
 export class AvroContainer {
   readonly schema: AvroType;
-  /** The header's entries. Iceberg stores the schema, partition spec and format version here. */
+  /** The header's entries that readers need. */
   readonly metadata: ReadonlyMap<string, Buffer>;
   readonly #input: Input;
   readonly #sync: Buffer;
   readonly #codec: Codec;
+  #memory: ReservedMemory | undefined;
+  /** The next block is too large to be read without a wait for memory. */
+  #isWaiting = false;
 
-  private constructor(input: Input, metadata: Map<string, Buffer>, sync: Buffer) {
+  private constructor(input: Input, metadata: Map<string, Buffer>, sync: Buffer, memory: ReservedMemory | undefined) {
+    this.#memory = memory;
     const schema = metadata.get('avro.schema');
     if (schema === undefined) throw new MalformedError('its Avro header has no schema');
     this.schema = parseAvroSchema(schema.toString('utf8'));
@@ -66,18 +77,31 @@ export class AvroContainer {
       const found = input.buffer.length === 0 ? 'it is empty' : `it starts with ${hex(input.buffer.subarray(0, 4))}`;
       throw new MalformedError(`it is not an Avro file: ${found}`);
     }
-    for (;;) {
-      const header = parseHeader(input.buffer);
-      if (header !== undefined) {
-        // Copied, so that the header does not keep the whole piece in memory.
-        for (const [key, value] of header.metadata) header.metadata.set(key, Buffer.from(value));
-        input.position = header.end;
-        return new AvroContainer(input, header.metadata, Buffer.from(header.sync));
+    let memory: ReservedMemory | undefined;
+    try {
+      for (;;) {
+        const header = parseHeader(input.buffer);
+        if (header !== undefined) {
+          // Copied, so that the header does not keep the whole piece in memory.
+          const kept = [...header.metadata].filter(([key]) => KEPT.has(key));
+          const metadata = new Map(kept.map(([key, value]) => [key, Buffer.from(value)]));
+          input.position = header.end;
+          return new AvroContainer(input, metadata, Buffer.from(header.sync), memory);
+        }
+        if (input.buffer.length > MAX_HEADER_BYTES)
+          throw new MalformedError(`its Avro header has more than ${MAX_HEADER_BYTES} bytes`);
+        if (input.buffer.length >= SMALL_BYTES) memory ??= await LARGE_FILES.reserve(MAX_DECOMPRESSED_BYTES);
+        if (!(await input.fill()))
+          throw new MalformedError('it is truncated: it ends in the middle of its Avro header');
       }
-      if (input.buffer.length > MAX_HEADER_BYTES)
-        throw new MalformedError(`its Avro header has more than ${MAX_HEADER_BYTES} bytes`);
-      if (!(await input.fill())) throw new MalformedError('it is truncated: it ends in the middle of its Avro header');
+    } catch (error) {
+      memory?.[Symbol.dispose]();
+      throw error;
     }
+  }
+
+  [Symbol.dispose](): void {
+    this.#memory?.[Symbol.dispose]();
   }
 
   /** Bytes of the file read so far. */
@@ -99,22 +123,42 @@ export class AvroContainer {
     }
     const start = cursor.position;
     const end = start + size;
-    if (end + SYNC_BYTES > buffer.length) return undefined;
+    this.#isWaiting = size > SMALL_BYTES && this.#memory === undefined;
+    if (this.#isWaiting || end + SYNC_BYTES > buffer.length) return undefined;
     if (buffer.compare(this.#sync, 0, SYNC_BYTES, end, end + SYNC_BYTES) !== 0) {
       throw new MalformedError(
         `there is no sync marker after the Avro block at byte ${this.#input.offsetOf(position)}`,
       );
     }
+    const data = this.#decompress(buffer.subarray(start, end));
+    if (data === undefined) return undefined;
     this.#input.position = end + SYNC_BYTES;
-    const data = this.#codec(buffer.subarray(start, end), MAX_DECOMPRESSED_BYTES);
     if (count > data.length) {
       throw new MalformedError(`an Avro block claims to have ${count} objects in ${data.length} bytes`);
     }
     return { count, cursor: new AvroCursor(data) };
   }
 
-  /** Reads the next piece; returns false at the end of the file. */
+  /** Undefined if the block needs memory first. */
+  #decompress(block: Buffer): Buffer | undefined {
+    if (this.#memory !== undefined) return this.#codec(block, MAX_DECOMPRESSED_BYTES);
+    try {
+      return this.#codec(block, SMALL_BYTES);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      // Too large, or corrupt, which the next attempt will show.
+      this.#isWaiting = true;
+      return undefined;
+    }
+  }
+
+  /** Reads the next piece, or waits for the memory that the next block takes; returns false at the end of the file. */
   async fill(): Promise<boolean> {
+    if (this.#isWaiting) {
+      this.#memory ??= await LARGE_FILES.reserve(MAX_DECOMPRESSED_BYTES);
+      this.#isWaiting = false;
+      return true;
+    }
     if (await this.#input.fill()) return true;
     const left = this.#input.buffer.length - this.#input.position;
     if (left > 0)

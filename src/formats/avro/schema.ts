@@ -1,4 +1,5 @@
 import { LruCache } from '../../storage/lru-cache.ts';
+import { checkJson } from '../json/scan-json.ts';
 import { MalformedError } from '../malformed.ts';
 
 /** A writer's schema (Avro spec, "Schema Declaration"), with references to names resolved. */
@@ -33,6 +34,8 @@ export interface AvroField {
  * limit is needed because names that refer to names can expand exponentially.
  */
 const MAX_TYPES = 10_000;
+/** JSON values in a schema: a type with all that Iceberg's writers state about it has about ten, besides its documentation. */
+const MAX_VALUES = 300_000;
 /** Iceberg's metadata nests five levels. The limit prevents a stack overflow. */
 const MAX_DEPTH = 100;
 
@@ -64,6 +67,7 @@ export function parseAvroSchema(json: string): AvroType {
 }
 
 function parseUncached(json: string): AvroType {
+  checkJson(Buffer.from(json), 'its Avro schema', MAX_VALUES);
   let schema: unknown;
   try {
     schema = JSON.parse(json);

@@ -1,3 +1,4 @@
+import { checkJson } from '../json/scan-json.ts';
 import type { ParquetFooter, SchemaNode } from './footer.ts';
 
 /** Maps column names to a field (Iceberg spec, appendix C, "Name Mapping Serialization"). */
@@ -10,10 +11,14 @@ export interface MappedField {
 /** The table property that contains the name mapping. */
 export const NAME_MAPPING = 'schema.name-mapping.default';
 
+/** A column has five values. */
+const MAX_VALUES = 500_000;
+
 /** @returns undefined if the table has no name mapping or an invalid one */
 export function parseNameMapping(json: string | undefined): MappedField[] | undefined {
   if (json === undefined) return undefined;
   try {
+    checkJson(Buffer.from(json), 'the name mapping', MAX_VALUES);
     const mapping: unknown = JSON.parse(json);
     return Array.isArray(mapping) ? (mapping as MappedField[]) : undefined;
   } catch {

@@ -8,6 +8,7 @@ import {
 } from 'hyparquet/src/constants.js';
 import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js';
 import { CodedError } from '../../errors.ts';
+import { MemoryBudget, type ReservedMemory } from '../../storage/memory-budget.ts';
 import type { DataFileBytes } from '../table-reader.ts';
 import { broken } from './broken.ts';
 import { checkThrift } from './thrift.ts';
@@ -72,6 +73,9 @@ export interface ColumnChunk {
 
 /** Footers of wide files with many row groups have a few MiB. */
 const MAX_FOOTER_BYTES = 16 * 1024 * 1024;
+/** Footers from this size wait for memory: parsed, they take up to ten times as much. */
+const LARGE_FOOTER_BYTES = 1024 * 1024;
+const LARGE_FOOTERS = new MemoryBudget(MAX_FOOTER_BYTES);
 const MAGIC = 0x31524150; // PAR1
 const ENCRYPTED_MAGIC = 0x45524150; // PARE
 const MAX_SCHEMA_DEPTH = 500;
@@ -82,14 +86,15 @@ const MAX_ELEMENTS = 2_000_000;
  * Reads a footer with one read, or two if it is large.
  *
  * @param endBytes number of bytes at the file's end to read first
- * @returns the footer, and the file with its end cached, so that it is not read again
+ * @returns the footer, the file with its end cached, so that it is not read again, and the memory that a large footer takes, for the caller
+ *   to dispose
  * @throws CodedError `DATA_LOSS` for a file that is corrupt or not Parquet, `UNIMPLEMENTED` for an encrypted footer,
  *   `FAILED_PRECONDITION` for a footer larger than 16 MiB, and the store's errors
  */
 export async function readFooter(
   file: DataFileBytes,
   endBytes = 64 * 1024,
-): Promise<{ footer: ParquetFooter; file: DataFileBytes }> {
+): Promise<{ footer: ParquetFooter; file: DataFileBytes; memory?: ReservedMemory }> {
   let kept = await cacheEnd(file, endBytes);
   if (file.byteLength < 12) throw broken(`it has only ${file.byteLength} bytes`);
   const tail = buffer(await kept.slice(file.byteLength - 8, file.byteLength));
@@ -102,9 +107,15 @@ export async function readFooter(
   }
   if (length + 12 > file.byteLength)
     throw broken(`its footer should have ${length} bytes but the file has ${file.byteLength}`);
-  if (length + 8 > endBytes) kept = await cacheEnd(file, length + 8);
-  const bytes = await kept.slice(file.byteLength - 8 - length, file.byteLength - 8);
-  return { footer: parseFooter(bytes), file: kept };
+  const memory = length > LARGE_FOOTER_BYTES ? await LARGE_FOOTERS.reserve(length) : undefined;
+  try {
+    if (length + 8 > endBytes) kept = await cacheEnd(file, length + 8);
+    const bytes = await kept.slice(file.byteLength - 8 - length, file.byteLength - 8);
+    return { footer: parseFooter(bytes), file: kept, memory };
+  } catch (error) {
+    memory?.[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /**

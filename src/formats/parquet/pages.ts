@@ -5,6 +5,7 @@ import { byteStreamSplit } from 'hyparquet/src/encoding.js';
 import { readPlain } from 'hyparquet/src/plain.js';
 import { compressors } from 'hyparquet-compressors';
 import { CodedError } from '../../errors.ts';
+import { MemoryBudget } from '../../storage/memory-budget.ts';
 import { codec as avroCodec } from '../avro/codecs.ts';
 import { broken } from './broken.ts';
 import { unpackByteArrays, unpackDeltas, unpackPrefixed } from './delta-values.ts';
@@ -34,6 +35,12 @@ const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_PAGE_VALUES = 4 * 1024 * 1024;
 /** Limit for values that are separate objects, of about a hundred bytes each. */
 const MAX_PAGE_OBJECTS = 1024 * 1024;
+/** Pages from this size wait for memory. By default, writers make pages of 1 MiB. */
+const LARGE_PAGE_BYTES = 4 * 1024 * 1024;
+const LARGE_PAGES = new MemoryBudget(128 * 1024 * 1024);
+/** What a decoded value takes: a number in an array, or an object. */
+const NUMBER_BYTES = 8;
+const OBJECT_BYTES = 100;
 /** Limit for the fields of a page header, which has about twenty. */
 const MAX_HEADER_FIELDS = 1000;
 
@@ -91,6 +98,8 @@ export async function* readPages(
     isFirst = false;
     budget.pages -= 1;
     budget.bytes -= uncompressed;
+    const needed = decodedBytes(header, leaf);
+    using _ = needed > LARGE_PAGE_BYTES ? await LARGE_PAGES.reserve(needed) : undefined;
     const page = decode(header, body, chunk, leaf);
     if (page !== undefined) {
       const count = page.kind === 'dictionary' ? page.values.count : page.levels;
@@ -100,6 +109,18 @@ export async function* readPages(
     }
     await setImmediate();
   }
+}
+
+/** The memory that a page takes while it is read. Its own limits are checked later. */
+function decodedBytes(header: Header, leaf: SchemaNode): number {
+  const page = header.dictionary_page_header ?? header.data_page_header ?? header.data_page_header_v2;
+  const count = Math.min(Math.max(0, page?.num_values ?? 0), MAX_PAGE_VALUES);
+  return 2 * header.uncompressed_page_size + count * (hasObjects(leaf) ? OBJECT_BYTES : NUMBER_BYTES);
+}
+
+/** Whether the column's values are decoded to objects. */
+function hasObjects({ type }: SchemaNode): boolean {
+  return type === 'INT96' || type?.endsWith('BYTE_ARRAY') === true;
 }
 
 function nextHeader(reader: { view: DataView; offset: number }): Header | undefined {
@@ -145,9 +166,9 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
   }
 }
 
-function pageValues(count: number | undefined, { type }: SchemaNode): number {
+function pageValues(count: number | undefined, leaf: SchemaNode): number {
   if (count === undefined || !(count >= 0)) throw broken(`a page has a count of ${count} values`);
-  const max = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
+  const max = hasObjects(leaf) ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
   if (count > max) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values; the limit is ${max}`);
   return count;
 }

@@ -1,6 +1,7 @@
 import { extrapolate } from '../../stats/ndv/extrapolate.ts';
 import { hashBytes, thetaHash } from '../../stats/ndv/murmur3.ts';
 import { ThetaSketch } from '../../stats/ndv/theta-sketch.ts';
+import { Turns } from '../paced.ts';
 import type { DataFileBytes } from '../table-reader.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
 import { DecodingBudget, type PlainValues, readPages } from './pages.ts';
@@ -93,19 +94,31 @@ async function readChunk(
   const bytes = await file.slice(start, end);
   if (chunk.isAllDictionary) {
     for await (const page of readPages(bytes, chunk, leaf, sample.budget)) {
-      if (page.kind === 'dictionary') sample.addDictionary(page.values, chunk.values);
+      if (page.kind === 'dictionary') await sample.addDictionary(page.values, chunk.values);
       break;
     }
     return;
   }
   const stretch = new Stretch(sample);
   for await (const page of readPages(bytes, chunk, leaf, sample.budget)) {
-    if (page.kind === 'dictionary') stretch.dictionary(page.values);
+    if (page.kind === 'dictionary') await stretch.dictionary(page.values);
     else if (page.kind === 'indices') stretch.indices(page.indices, page.levels);
-    else stretch.values(page.values, page.levels);
+    else await stretch.values(page.values, page.levels);
     if (stretch.rows >= maxRows) break;
   }
   stretch.finish();
+}
+
+/** Others get their turn after this many values at the earliest: hashing them takes a few milliseconds. */
+const PAUSE = 16 * 1024;
+
+/** A page may have millions of values, which take seconds to hash. */
+async function eachValue(values: PlainValues, use: (value: Uint8Array, index: number) => void): Promise<void> {
+  const turns = new Turns();
+  for (let index = 0; index < values.count; index++) {
+    use(values.at(index), index);
+    if (index % PAUSE === PAUSE - 1 && turns.isOver) await turns.next();
+  }
 }
 
 /** The part of a column that was read so far. */
@@ -133,10 +146,10 @@ class Sample {
     return true;
   }
 
-  addDictionary(values: PlainValues, rows: number): void {
-    for (let index = 0; index < values.count; index++) {
-      if (this.hash(values.at(index))) this.sketch.add(thetaHash.high, thetaHash.low);
-    }
+  async addDictionary(values: PlainValues, rows: number): Promise<void> {
+    await eachValue(values, (value) => {
+      if (this.hash(value)) this.sketch.add(thetaHash.high, thetaHash.low);
+    });
     this.runs += values.count;
     this.rows += rows;
     this.dictionaries++;
@@ -165,13 +178,14 @@ class Stretch {
     this.#sample = sample;
   }
 
-  dictionary(values: PlainValues): void {
-    this.#dictionary = new Uint32Array(values.count * 2);
-    for (let index = 0; index < values.count; index++) {
-      if (!this.#sample.hash(values.at(index))) continue;
-      this.#dictionary[index * 2] = thetaHash.high;
-      this.#dictionary[index * 2 + 1] = thetaHash.low;
-    }
+  async dictionary(values: PlainValues): Promise<void> {
+    const hashes = new Uint32Array(values.count * 2);
+    await eachValue(values, (value, index) => {
+      if (!this.#sample.hash(value)) return;
+      hashes[index * 2] = thetaHash.high;
+      hashes[index * 2 + 1] = thetaHash.low;
+    });
+    this.#dictionary = hashes;
   }
 
   indices(indices: Uint32Array, levels: number): void {
@@ -180,10 +194,10 @@ class Stretch {
     this.rows += levels;
   }
 
-  values(values: PlainValues, levels: number): void {
-    for (let index = 0; index < values.count; index++) {
-      if (this.#sample.hash(values.at(index))) this.#add(thetaHash.high, thetaHash.low);
-    }
+  async values(values: PlainValues, levels: number): Promise<void> {
+    await eachValue(values, (value) => {
+      if (this.#sample.hash(value)) this.#add(thetaHash.high, thetaHash.low);
+    });
     this.rows += levels;
   }
 

@@ -48,7 +48,8 @@ export async function sketchFile(
   nameMapping: MappedField[] | undefined,
   progress: () => void,
 ): Promise<FileColumnSketch[]> {
-  const { footer, file } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+  const { footer, file, memory } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+  using _ = memory;
   const ids = fieldIds(footer, nameMapping);
   if (ids.length > 0 && ids.every((id) => id === undefined)) {
     throw broken('its columns have no field ids, and the table has no name mapping for them');

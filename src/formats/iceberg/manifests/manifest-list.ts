@@ -10,6 +10,7 @@ import {
 } from '../../avro/readers.ts';
 import type { AvroType } from '../../avro/schema.ts';
 import { MalformedError } from '../../malformed.ts';
+import { Turns } from '../../paced.ts';
 import type { LiveFileCounts } from '../../table-reader.ts';
 
 /** An entry of a manifest list (Iceberg spec, "Manifest Lists"). Fields that the list does not contain are absent. */
@@ -34,6 +35,9 @@ export interface ManifestFile {
 
 /** Maximum manifests per snapshot, so that a corrupt list cannot exhaust the memory. Tables have up to about ten thousand. */
 const MAX_MANIFESTS = 1_000_000;
+
+/** Others get their turn after this many entries at the earliest. */
+const PAUSE = 500;
 
 /** Fields by their ids in the spec; `names` includes the names of version 1. */
 const FIELDS: FieldTable<ManifestFile> = [
@@ -73,9 +77,10 @@ const FIELDS: FieldTable<ManifestFile> = [
 
 /** A manifest that is listed twice is one manifest. @throws MalformedError if the list is corrupt; the errors of `read` */
 export async function readManifestList(read: ReadRange): Promise<ManifestFile[]> {
-  const container = await AvroContainer.open(read);
+  using container = await AvroContainer.open(read);
   const readFields = recordReader(container.schema, FIELDS, [500]);
   const manifests = new Map<string, ManifestFile>();
+  const turns = new Turns();
   do {
     for (let block = container.next(); block !== undefined; block = container.next()) {
       for (let left = block.count; left > 0; left--) {
@@ -84,6 +89,7 @@ export async function readManifestList(read: ReadRange): Promise<ManifestFile[]>
         block.cursor.requireInside();
         if (manifest.path === '') throw new MalformedError('it lists a manifest without a path');
         if (!manifests.has(manifest.path)) manifests.set(manifest.path, manifest);
+        if (left % PAUSE === 0 && turns.isOver) await turns.next();
         if (manifests.size > MAX_MANIFESTS) throw new MalformedError(`it lists more than ${MAX_MANIFESTS} manifests`);
       }
     }

@@ -1,6 +1,7 @@
 import { CodedError } from '../../../errors.ts';
 import { type AvroBlock, AvroContainer } from '../../avro/container.ts';
 import { fileError, MalformedError, RESTORE } from '../../malformed.ts';
+import { Turns } from '../../paced.ts';
 import type { PartitionSpec } from '../../table-reader.ts';
 import type { MetadataFiles } from '../metadata-files.ts';
 import { ADDED, DELETED, type ManifestEntry, manifestEntryReader, type ReadEntry } from './manifest-entry.ts';
@@ -49,10 +50,15 @@ export async function* readManifest(
   { files, specs, columnTypes }: ManifestContext,
   columnIds?: ReadonlySet<number>,
 ): AsyncGenerator<ResolvedEntry[]> {
-  let container: AvroContainer;
+  let opened: AvroContainer;
+  try {
+    opened = await AvroContainer.open(files.ranges(manifest.path));
+  } catch (error) {
+    throw fileError('manifest', manifest.path, error);
+  }
+  using container = opened;
   let next: () => ResolvedEntry[];
   try {
-    container = await AvroContainer.open(files.ranges(manifest.path));
     const spec = specOf(manifest, container, specs);
     const reader = (fixedHasLength: boolean) =>
       manifestEntryReader(container.schema, spec, columnTypes, columnIds, fixedHasLength);
@@ -64,6 +70,7 @@ export async function* readManifest(
     throw fileError('manifest', manifest.path, error);
   }
   let entries = 0;
+  const turns = new Turns();
   for (;;) {
     let batch: ResolvedEntry[];
     try {
@@ -78,6 +85,8 @@ export async function* readManifest(
       throw fileError('manifest', manifest.path, error);
     }
     yield batch;
+    // Most of a large manifest may be in memory, so that nothing else waits.
+    if (turns.isOver) await turns.next();
   }
 }
 

@@ -1,7 +1,9 @@
 import { decodeCompactTheta, THETA_TYPE, thetaShare } from '../../../stats/ndv/compact-theta.ts';
 import { relativeError } from '../../../stats/ndv/theta-sketch.ts';
+import { MemoryBudget } from '../../../storage/memory-budget.ts';
 import { JsonFields } from '../../json/json-fields.ts';
 import { parseLosslessJson } from '../../json/lossless-json.ts';
+import { checkJson } from '../../json/scan-json.ts';
 import { fileError, MalformedError } from '../../malformed.ts';
 import type { ColumnSketch, DataFileBytes, SketchFile } from '../../table-reader.ts';
 import { puffinCodec } from './puffin-codecs.ts';
@@ -13,10 +15,15 @@ const FOOTER_TAIL_BYTES = 12;
 const COMPRESSED_FOOTER = 1;
 /** A column takes about 300 bytes of the footer. */
 const MAX_FOOTER_BYTES = 4 * 1024 * 1024;
+/** A column has about ten values. */
+const MAX_FOOTER_VALUES = 200_000;
 /** The sketches of engines have up to 7,680 hashes, or 60 KiB; the limit is twice as high. */
 const MAX_BLOB_BYTES = 128 * 1024;
 /** Files up to this size are read at once, larger ones blob by blob. */
 const WHOLE_FILE_BYTES = 4 * 1024 * 1024;
+/** Files from this size, which is that of a hundred columns, wait for memory. */
+const LARGE_FILE_BYTES = 1024 * 1024;
+const LARGE_FILES = new MemoryBudget(32 * 1024 * 1024);
 /** Bytes at the end of the file that are read to find the footer. */
 const END_BYTES = 64 * 1024;
 
@@ -42,6 +49,7 @@ export async function* readPuffinSketches(
 ): AsyncGenerator<ColumnSketch> {
   const { path, snapshotId } = file;
   try {
+    using _ = bytes.byteLength > LARGE_FILE_BYTES ? await LARGE_FILES.reserve(2 * WHOLE_FILE_BYTES) : undefined;
     const source = bytes.byteLength <= WHOLE_FILE_BYTES ? await inMemory(bytes) : bytes;
     for (const blob of sketchBlobs(await readFooter(source), snapshotId, columnIds)) {
       const end = blob.offset + blob.length;
@@ -86,6 +94,7 @@ async function readFooter(file: DataFileBytes): Promise<JsonFields> {
   if (footer.readUInt32LE(0) !== MAGIC) throw new MalformedError('its footer does not start with the magic bytes');
   const payload = footer.subarray(4, 4 + size);
   const text = (flags & COMPRESSED_FOOTER) !== 0 ? puffinCodec('lz4')(payload, MAX_FOOTER_BYTES) : payload;
+  checkJson(text, 'its footer', MAX_FOOTER_VALUES);
   return new JsonFields(parseLosslessJson(text.toString('utf8')));
 }
 
