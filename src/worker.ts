@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import { openConnector } from './connectors/open-connector.ts';
 import { INGEST_TASK_QUEUE, REPORT_SIGNAL, scanQueueOf, TASK_QUEUE } from './contract/names.ts';
 import { type Check, serveHealth } from './telemetry/http/health.ts';
+import { createOutageLog } from './telemetry/outage-log.ts';
 import { installRuntime } from './telemetry/runtime.ts';
 import { observeActivities, tracingSinks } from './telemetry/tracing/worker-tracing.ts';
 import { connectTemporal } from './temporal/connect.ts';
@@ -24,6 +25,7 @@ import { temporalJobControl } from './temporal/job-control.ts';
 import { openPayloadCodec } from './temporal/payload-codec.ts';
 import { describeNamespace, hasSearchAttributes } from './temporal/search-attributes-registered.ts';
 import { temporalSettings } from './temporal/settings.ts';
+import { networkReason } from './temporal/temporal-errors.ts';
 
 /** How long running activities may take to finish when the worker stops. */
 const SHUTDOWN_GRACE_TIME = '10s';
@@ -37,6 +39,8 @@ const SERVING = 1;
 const INTERCEPTORS = { activity: [observeActivities(activityFields)] };
 
 export interface RunningWorker {
+  /** The task queues that it polls. */
+  readonly taskQueues: string[];
   /** Resolves when the worker has stopped; rejects if it fails. */
   run(): Promise<void>;
   shutdown(): void;
@@ -60,11 +64,20 @@ export async function startWorker(options: {
 }): Promise<RunningWorker> {
   const { config, logger, openConnector: openUpstream = openConnector, splitSize } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
-  installRuntime({ logger, metricsAddress: config.metricsAddress });
+  const outages = createOutageLog(logger, 'Temporal');
+  let connected: Client | undefined;
+  const probe = async () =>
+    connected?.connection.workflowService.getSystemInfo({}).then(() => undefined, networkReason);
+  installRuntime({
+    logger,
+    metricsAddress: config.metricsAddress,
+    onUnreachable: (reason) => outages.failed(reason, probe),
+  });
   const { namespace } = temporalSettings();
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
   const { client, connection, catalog, close } = await connectAll(config, codec, workers);
+  connected = client;
   const limiterOf = rateLimiters(catalog);
   const open: ActivityDeps['openUncached'] = (spec) =>
     openUpstream(spec, {
@@ -135,6 +148,7 @@ export async function startWorker(options: {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   return {
+    taskQueues: specs.map(({ taskQueue }) => taskQueue),
     async run() {
       try {
         // If one worker fails, the others stop too: a process that polls only some queues would hold up jobs.
@@ -147,6 +161,7 @@ export async function startWorker(options: {
           ),
         );
       } finally {
+        outages.stop();
         await close();
       }
     },

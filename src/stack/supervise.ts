@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '../errors.ts';
+import { openProcessLog, type ProcessLog } from './process-log.ts';
 import type { Reaper } from './reaper.ts';
 
 export interface ProcessSpec {
@@ -42,7 +43,6 @@ const MIN_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 /** A process that ran for this long did not fail at its start, so the next pause is short again. */
 const STEADY_AFTER_MS = 30_000;
-const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 /**
  * Starts a process, waits until it serves, and restarts it whenever it ends. Restarts append to the same log.
@@ -51,7 +51,8 @@ const MAX_LOG_BYTES = 16 * 1024 * 1024;
  */
 export async function supervise(spec: ProcessSpec, options: SuperviseOptions): Promise<Supervised> {
   const stopping = new AbortController();
-  let running = launch(spec, options);
+  const log = openProcessLog(spec.logFile, options.log);
+  let running = launch(spec, log, options);
   await untilReady(spec, running, options.signal);
   options.onChange();
   const done = keepRunning();
@@ -67,7 +68,7 @@ export async function supervise(spec: ProcessSpec, options: SuperviseOptions): P
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
       pause = Math.min(pause * 2, MAX_PAUSE_MS);
-      running = launch(spec, options);
+      running = launch(spec, log, options);
       options.onChange();
     }
   }
@@ -82,6 +83,7 @@ export async function supervise(spec: ProcessSpec, options: SuperviseOptions): P
       stopping.abort();
       await running.stop(spec.graceMs);
       await done;
+      await log.close();
     },
   };
 }
@@ -94,21 +96,23 @@ interface Running {
   stop(graceMs: number): Promise<void>;
 }
 
-function launch(spec: ProcessSpec, { reaper }: SuperviseOptions): Running {
-  rotateLog(spec.logFile);
-  const log = openSync(spec.logFile, 'a');
+function launch(spec: ProcessSpec, log: ProcessLog, { reaper }: SuperviseOptions): Running {
   // In a process group of its own, so that Ctrl-C reaches only `up`, which stops its processes in order.
-  const child = spawn(spec.command, spec.args, { env: spec.env, stdio: ['ignore', log, log, 'ipc'], detached: true });
-  closeSync(log);
+  const stdio = ['ignore', 'pipe', 'pipe', 'ipc'] as const;
+  const child = spawn(spec.command, spec.args, { env: spec.env, stdio: [...stdio], detached: true });
+  for (const stream of [child.stdout, child.stderr]) if (stream) log.add(stream);
   const group = child.pid;
   if (group) reaper.add(group);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`));
-  }).then((outcome) => {
-    // The processes that it started are killed with it.
-    if (group) signalGroup(group, 'SIGKILL');
+    child.once('exit', (code, signal) => {
+      // The processes that it started are killed with it. They could also keep its pipes open.
+      if (group) signalGroup(group, 'SIGKILL');
+      child.once('close', () => resolve(signal ?? `exit ${code}`));
+    });
+  }).then(async (outcome) => {
     if (group) reaper.remove(group);
+    await log.flush();
     return outcome;
   });
   return {
@@ -154,12 +158,6 @@ async function untilReady(spec: ProcessSpec, running: Running, stop?: AbortSigna
 function endOf(file: string): string {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n').slice(-5);
   return lines.map((line) => `  ${line.slice(0, 500)}`).join('\n');
-}
-
-/** Renames a log that has grown large to `….1`, replacing the one of that name. */
-function rotateLog(file: string): void {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > MAX_LOG_BYTES) renameSync(file, `${file}.1`);
 }
 
 function signalGroup(group: number, signal: NodeJS.Signals): void {

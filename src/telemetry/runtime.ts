@@ -9,17 +9,24 @@ let installed = false;
 
 /**
  * Sets up the SDK's runtime; further calls in the same process do nothing. The SDK's log lines, including those of its native part, go to
- * `logger`. If `metricsAddress` is given, its path `/metrics` serves the SDK's metrics and the worker's own to Prometheus.
+ * `logger`, except that failed calls to Temporal go to `onUnreachable`: an SDK that waits for Temporal logs several per second. If `metricsAddress` is given, its path `/metrics` serves the SDK's metrics and the worker's own to Prometheus.
  *
  * @throws CodedError UNAVAILABLE if the runtime cannot listen on the address
  */
-export function installRuntime(options: { logger: Logger; metricsAddress?: string }): void {
+export function installRuntime(options: {
+  logger: Logger;
+  metricsAddress?: string;
+  onUnreachable?: (reason: string) => void;
+}): void {
   if (installed) return;
   installed = true;
-  const { logger, metricsAddress } = options;
-  const write = (level: Level, message: string, meta: object = {}) =>
+  const { logger, metricsAddress, onUnreachable } = options;
+  const write = (level: Level, message: string, meta: object = {}) => {
+    const reason = onUnreachable && unreachableReason(meta);
+    if (reason !== undefined) return onUnreachable?.(reason);
     // The SDK delivers lines later, in a scope that they do not belong to.
-    inScope({ fields: {} }, () => logger[level](renameFields(meta), message));
+    inScope({ fields: {} }, () => logger[isRoutine(meta, message) ? 'debug' : level](renameFields(meta), message));
+  };
   try {
     Runtime.install({
       logger: {
@@ -59,6 +66,24 @@ export async function closeRuntime(): Promise<void> {
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+
+/** Why the SDK's native part could not reach Temporal; undefined for any other line. */
+export function unreachableReason(meta: object): string | undefined {
+  const { sdkComponent, err, error = err } = meta as Record<string, unknown>;
+  const text = String(error);
+  if (sdkComponent !== 'core' || !/^Status \{ code: (Unavailable|Cancelled|Unknown)/.test(text)) return undefined;
+  // A status of Temporal itself has no transport error as its source.
+  if (!/transport::Error|^Status \{ code: Unavailable/.test(text)) return undefined;
+  const address = /ConnectError\("tcp connect error", ([^,\s]+)/.exec(text)?.[1];
+  const messages = [...text.matchAll(/message: "([^"]*)"/g)].map(([, message]) => message);
+  return [messages.at(-1) ?? text.slice(0, 200), address].filter(Boolean).join(' ');
+}
+
+/** What each worker reports whenever it starts and stops; the command that runs the workers reports it once for all of them. */
+function isRoutine(meta: object, message: string): boolean {
+  const { sdkComponent } = meta as Record<string, unknown>;
+  return sdkComponent === 'worker' && /^(Worker state changed$|No \w+( \w+)? registered, not polling)/.test(message);
+}
 
 /** Names as Prometheus recommends: counters end in `_total`, times are in seconds. */
 function prometheus(address: string) {

@@ -2,6 +2,7 @@ import type { Progress } from '../../contract/job.ts';
 import type { WorkflowStatus } from '../../contract/job-control.ts';
 import { countersOf, failureMessage, isEnded } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim } from '../store/connectors/claims.ts';
@@ -83,7 +84,8 @@ export function createJobStatus(
     try {
       workflowStatus = await (await jobs()).describe(jobId);
     } catch (error) {
-      logger.warn({ job: jobId, err: error }, 'the status of a job cannot be read from Temporal');
+      if (!(error instanceof TemporalUnreachable))
+        logger.warn({ job: jobId, err: error }, 'the status of a job cannot be read from Temporal');
       return { job };
     }
     if (workflowStatus === 'RUNNING') return { job, workflowStatus };

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { isEnded } from '../../contract/progress-message.ts';
+import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { releaseClaim } from '../store/connectors/claims.ts';
@@ -30,7 +31,7 @@ export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' 
   async function run(): Promise<void> {
     while (!stopped.signal.aborted) {
       await round().catch((err) => {
-        if (!stopped.signal.aborted)
+        if (!stopped.signal.aborted && !(err instanceof TemporalUnreachable))
           logger.warn({ err }, 'jobs that were lost in Temporal cannot be looked for; retrying in half a minute');
       });
       await setTimeout(EVERY_MS, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined);

@@ -1,3 +1,4 @@
+import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { claimants, nextClaimant } from '../store/connectors/claims.ts';
@@ -30,7 +31,8 @@ function inBackground({ jobs, logger }: WakeDeps, connectorId: string, find: () 
     const control = await jobs();
     await inChunks(found, (jobId) => control.wake(jobId));
   };
-  wake().catch((err) =>
-    logger.warn({ connectorId, err }, 'jobs of a connector cannot be woken; they look by themselves later'),
-  );
+  wake().catch((err) => {
+    if (!(err instanceof TemporalUnreachable))
+      logger.warn({ connectorId, err }, 'jobs of a connector cannot be woken; they look by themselves later');
+  });
 }

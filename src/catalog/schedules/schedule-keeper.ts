@@ -3,6 +3,7 @@ import { type DesiredSchedule, type FoundSchedule, scheduleIdOf } from '../../co
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { RepairSchedulesResponse, Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
+import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ScheduleKeeper, ServiceDeps } from '../core/ports.ts';
 import { findConnector, listConnectors } from '../store/connectors/connectors.ts';
@@ -60,7 +61,9 @@ export function createScheduleKeeper(
         wait = FIRST_WAIT_MS;
       } catch (err) {
         if (stopped.signal.aborted) break;
-        logger.warn({ err, retryInMs: wait }, 'schedules in Temporal are out of date; retrying');
+        // That Temporal is away is logged once for all callers.
+        if (!(err instanceof TemporalUnreachable))
+          logger.warn({ err, retryInMs: wait }, 'schedules in Temporal are out of date; retrying');
         const signal = AbortSignal.any([stopped.signal, pause.signal]);
         await setTimeout(wait, undefined, { signal, ref: false }).catch(() => undefined);
         wait = Math.min(wait * 2, MAX_WAIT_MS);

@@ -113,7 +113,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     const onRemoved = (removed: Removed) => metrics?.removed(removed);
     const retention = createRetention({ db, clock, logger, onRemoved }, options.retention ?? {});
     const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
-    logger.info({ address, database: options.databaseFile }, 'catalog service listens');
+    logger.info({ address, database: options.databaseFile }, 'the catalog service is listening');
     let stopped: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       serving = false;
@@ -131,7 +131,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       await clock.stop();
       await database.close();
       lock.release();
-      logger.info({ address }, 'catalog service has stopped');
+      logger.info({ address }, 'the catalog service has stopped');
     };
     return {
       address,

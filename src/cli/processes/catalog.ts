@@ -35,27 +35,42 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   process.umask(0o077);
   const { stopped } = untilStopped();
   const config = readConfig();
-  const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { openPayloadCodec }, { createLogger }] =
-    await Promise.all([
-      import('../../catalog/server/server.ts'),
-      import('../../temporal/job-control.ts'),
-      import('../../temporal/connect.ts'),
-      import('../../temporal/payload-codec.ts'),
-      import('../../telemetry/logger.ts'),
-    ]);
+  const [
+    { startCatalog },
+    { temporalJobControl },
+    { connectTemporal },
+    { openPayloadCodec },
+    { createLogger },
+    { createOutageLog },
+    { logOutages },
+  ] = await Promise.all([
+    import('../../catalog/server/server.ts'),
+    import('../../temporal/job-control.ts'),
+    import('../../temporal/connect.ts'),
+    import('../../temporal/payload-codec.ts'),
+    import('../../telemetry/logger.ts'),
+    import('../../telemetry/outage-log.ts'),
+    import('../../temporal/log-outages.ts'),
+  ]);
   const base = listenOn ?? config.address;
   const address = options.port === undefined ? base : `${base.slice(0, base.lastIndexOf(':'))}:${options.port}`;
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
   const logger = createLogger('catalog', config.logLevel);
   const tracing = await startTracing('reconciler-catalog');
   const codec = await openPayloadCodec(config.codecKeys);
-  const jobs = temporalJobControl(() => connectTemporal(codec), config.temporalUi);
+  const outages = createOutageLog(logger, 'Temporal');
+  const jobs = logOutages(
+    temporalJobControl(() => connectTemporal(codec), config.temporalUi),
+    outages,
+  );
   const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const end = await Promise.race([stopped, catalog.failed]);
   logger.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
+  outages.stop();
   await catalog.stop();
-  await jobs.close();
   await tracing?.close();
   if (end instanceof Error) throw new CodedError('FAILED_PRECONDITION', end.message);
+  // The SDK goes on with calls that wait for Temporal: they would delay the exit, or fail it if their connection was closed.
+  process.exit(0);
 }

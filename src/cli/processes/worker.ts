@@ -58,7 +58,7 @@ export function define(command: Command): void {
       ]).catch(failed);
       if (typeof worker === 'string') process.exit(0);
       const running = worker.run();
-      logger.info({ address }, 'the worker is polling');
+      logger.info({ catalog: address, taskQueues: worker.taskQueues }, 'the worker is polling');
       // `up` waits for this.
       process.send?.('ready');
       void stopped.then((signal) => {
