@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 // Runs the command line from a checkout; first installs and builds what is missing. Plain JavaScript without dependencies.
 import module from 'node:module';
-import { BootstrapError, ensureBuilt, ensureInstalled } from '../scripts/bootstrap.js';
+import { BootstrapError, ensureReady } from '../scripts/bootstrap.js';
 
 try {
-  ensureInstalled();
-  ensureBuilt();
+  await ensureReady();
 } catch (error) {
   if (!(error instanceof BootstrapError)) throw error;
   console.error(`error: ${error.message}`);

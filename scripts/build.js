@@ -89,8 +89,8 @@ try {
   if (process.argv.includes('--locked')) {
     await build();
   } else {
-    ensureInstalled();
-    const { status } = locked(() =>
+    await ensureInstalled();
+    const { status } = await locked(() =>
       spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--locked'], { stdio: 'inherit' }),
     );
     process.exitCode = status ?? 1;

@@ -1,4 +1,8 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Pauses between attempts to take the lock. */
+const POLL_MS = 200;
 
 /** Whether the process exists, whichever user owns it. */
 function isAlive(pid) {
@@ -23,9 +27,12 @@ function ownerOf(file) {
  * of a dead process.
  *
  * The lock is a hard link to a file that already contains the pid, so that no process ever sees a lock without its owner.
+ *
+ * @param onWait called with the owner's pid when a wait begins; returns what to call when it ends
  */
-export function withLock(file, action) {
+export async function withLock(file, action, onWait) {
   const candidate = `${file}.${process.pid}`;
+  let waited;
   writeFileSync(candidate, String(process.pid));
   try {
     for (;;) {
@@ -36,11 +43,16 @@ export function withLock(file, action) {
         if (error.code !== 'EEXIST') throw error;
       }
       const owner = ownerOf(file);
-      if (owner !== undefined && !(owner > 0 && isAlive(owner))) removeStaleLock(file, owner);
-      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      if (owner !== undefined && !(owner > 0 && isAlive(owner))) {
+        removeStaleLock(file, owner);
+        continue;
+      }
+      if (owner !== undefined) waited ??= onWait?.(owner);
+      await sleep(POLL_MS);
     }
+    waited?.();
     try {
-      return action();
+      return await action();
     } finally {
       rmSync(file, { force: true });
     }

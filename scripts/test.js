@@ -2,11 +2,10 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { BootstrapError, ensureBuilt, ensureInstalled, root } from './bootstrap.js';
+import { BootstrapError, ensureReady, root } from './bootstrap.js';
 
 try {
-  ensureInstalled({ dev: true });
-  ensureBuilt();
+  await ensureReady({ dev: true });
 } catch (error) {
   if (!(error instanceof BootstrapError)) throw error;
   console.error(`error: ${error.message}`);

@@ -22,7 +22,8 @@ let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'bootstrap-'));
   cpSync(join(PROJECT, 'bin'), join(root, 'bin'), { recursive: true });
-  for (const name of ['bootstrap.js', 'lock.js']) cpSync(join(PROJECT, 'scripts', name), join(root, 'scripts', name));
+  for (const name of ['bootstrap.js', 'lock.js', 'steps.js'])
+    cpSync(join(PROJECT, 'scripts', name), join(root, 'scripts', name));
   put('package.json', '{"type":"module"}');
   put('package-lock.json', lockFile('1.0.0'));
   put('src/cli/main.ts', '');
@@ -32,7 +33,8 @@ beforeEach(() => {
   put('buf.gen.yaml', '');
   put(
     'tools/npm',
-    `#!/bin/sh\necho "$@" >> installs; sleep 0.3; mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json`,
+    `#!/bin/sh\necho "$@" >> installs; sleep 0.3; mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json
+[ "$1" = rebuild ] || mkdir -p node_modules/a && echo '{}' > node_modules/a/package.json`,
   );
   chmodSync(join(root, 'tools/npm'), 0o755);
   put(
@@ -69,11 +71,29 @@ const later = (name: string) =>
   utimesSync(join(root, name), new Date(Date.now() + 5_000), new Date(Date.now() + 5_000));
 
 describe('a start', () => {
-  it('installs and builds a fresh clone, reports it only on stderr, and passes arguments and exit code on', async () => {
+  it('installs and builds a fresh clone, reports it only on stderr with times, and passes arguments and exit code on', async () => {
     const { code, stdout, stderr } = await start();
     expect({ code, stdout }).toEqual({ code: 7, stdout: 'ran x --json\n' });
-    expect(stderr).toMatch(/^reconciler: installing dependencies \(npm ci\).*\nreconciler: building\n$/);
-    expect(readFileSync(join(root, 'installs'), 'utf8')).toMatch(/^ci --include=dev /);
+    const lines = ['installing dependencies (npm ci)', 'installed 1 packages in N s', 'building', 'built in N s'];
+    expect(stderr.replaceAll(/\d+(\.\d)? s\n/g, 'N s\n')).toBe(lines.map((line) => `reconciler: ${line}\n`).join(''));
+  });
+
+  it('installs no development dependencies and runs no install scripts in a fresh clone', async () => {
+    await start();
+    expect(readFileSync(join(root, 'installs'), 'utf8')).toMatch(/^ci --omit=dev --ignore-scripts /);
+  });
+
+  it('keeps the development dependencies of a checkout that has them', async () => {
+    const packages = {
+      '': {},
+      'node_modules/a': { version: '1.0.0' },
+      'node_modules/b': { version: '1.0.0', dev: true },
+    };
+    put('node_modules/.package-lock.json', JSON.stringify({ packages }));
+    put('package-lock.json', JSON.stringify({ packages: { ...packages, 'node_modules/a': { version: '2.0.0' } } }));
+    later('package-lock.json');
+    await start();
+    expect(readFileSync(join(root, 'installs'), 'utf8')).toMatch(/^ci --include=dev --ignore-scripts /);
   });
 
   it('does nothing the second time', async () => {
@@ -116,7 +136,7 @@ describe('a start', () => {
     put('package-lock.json', withDev('1.0.0'));
     put('node_modules/.package-lock.json', lockFile('1.0.0'));
     later('package-lock.json');
-    expect((await start()).stderr).toBe('reconciler: building\n');
+    expect((await start()).stderr).toMatch(/^reconciler: building\nreconciler: built in [\d.]+ s\n$/);
     expect(times('installs')).toBe(0);
     put('package-lock.json', withDev('2.0.0'));
     later('package-lock.json');
@@ -136,11 +156,48 @@ describe('a start', () => {
     expect((await start()).stdout).toBe('ran x --json\n');
   });
 
-  it('reports a failed installation in one line', async () => {
-    put('tools/npm', '#!/bin/sh\nexit 3');
+  it("reports a failed installation with npm's own errors and what to do", async () => {
+    put('tools/npm', '#!/bin/sh\necho chatter; echo "npm error code ENOTFOUND" >&2; exit 3');
     const { code, stdout, stderr } = await start();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/error: npm ci failed \(exit 3\) in /);
+    expect(stderr).toMatch(
+      /^reconciler: installing .*\nnpm error code ENOTFOUND\nerror: npm ci failed \(exit 3\) in \S+\. If the registry cannot be reached, .*\n$/,
+    );
     expect(existsSync(join(root, '.build-lock'))).toBe(false);
+  });
+});
+
+// Newer versions of Node load a version of better-sqlite3 that is never compiled.
+const compiles = Number(process.versions.napi) < 10;
+const BINARY = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
+
+(compiles ? describe : describe.skip)('SQLite on a Node before 22.14', () => {
+  beforeEach(() => put('node_modules/better-sqlite3/package.json', '{}'));
+  const rebuilds = () =>
+    (readFileSync(join(root, 'installs'), 'utf8').match(/^rebuild better-sqlite3 /gm) ?? []).length;
+  /** Replaces npm; `$1` is its command. */
+  const npm = (rebuild: string) => {
+    const ci = 'mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json';
+    put('tools/npm', `#!/bin/sh\necho "$@" >> installs\nif [ "$1" = rebuild ]; then ${rebuild}; else ${ci}; fi`);
+  };
+
+  it('is prepared once, also if its binary belongs to another Node', async () => {
+    npm(`mkdir -p $(dirname ${BINARY}); cp ${join(PROJECT, BINARY)} ${BINARY}`);
+    put(BINARY, 'not for this Node');
+    expect((await start()).stderr).toMatch(
+      /^reconciler: preparing SQLite for Node [\d.]+$[\s\S]*^reconciler: prepared SQLite in/m,
+    );
+    await start();
+    expect(rebuilds()).toBe(1);
+  });
+
+  it('is reported with what to do if it cannot be prepared', async () => {
+    npm('echo "gyp ERR! find Python" >&2; exit 1');
+    const { code, stdout, stderr } = await start();
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^gyp ERR! find Python$/m);
+    expect(stderr).toMatch(
+      /error: Preparing SQLite failed \(exit 1\) in .*Install a C\+\+ compiler, make and Python 3 .*Node 22\.14/,
+    );
   });
 });
