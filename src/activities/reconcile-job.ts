@@ -24,7 +24,7 @@ export function toReconcileJob(record: JobRecord, request?: ReconcileRequest): R
     startedAt: date(record.startedAtMs),
     finishedAt: date(record.finishedAtMs),
     ...(request && {
-      fullRescan: request.full ?? false,
+      full: request.full ?? false,
       trigger: request.trigger ? TRIGGERS[request.trigger] : JobTrigger.JOB_TRIGGER_TEMPORAL,
       mode: captureModeToProto(request.mode),
       dryRun: request.dryRun ?? false,

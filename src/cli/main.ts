@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+
 import { asTyped } from './io/as-typed.ts';
 import { painter } from './io/colour.ts';
-import { describeFailure, EXIT, ExitCode } from './io/errors.ts';
+import { CallError, describeFailure, EXIT, ExitCode, violationsIn } from './io/errors.ts';
+import { describeUsage } from './io/usage.ts';
 
 /** A top-level command. Its code is loaded only when it is called, so that the CLI starts quickly. */
 interface Entry {
@@ -14,57 +16,62 @@ interface Entry {
 const ENTRIES: Entry[] = [
   {
     name: 'up',
-    summary: 'start Temporal, the catalog service and a worker, and keep them running',
+    summary: 'Starts Temporal, the catalog service and a worker, and keeps them running.',
     load: () => import('./processes/up.ts'),
   },
   {
     name: 'start',
-    summary: 'run the demo: reconcile the sample lakehouse and show the result',
+    summary: 'Runs the demo: reconciles the sample lakehouse and shows the result.',
     load: () => import('./processes/start.ts'),
   },
-  { name: 'catalog', summary: 'run only the catalog service', load: () => import('./processes/catalog.ts') },
-  { name: 'worker', summary: 'run only a worker', load: () => import('./processes/worker.ts') },
+  { name: 'catalog', summary: 'Runs only the catalog service.', load: () => import('./processes/catalog.ts') },
+  { name: 'worker', summary: 'Runs only a worker.', load: () => import('./processes/worker.ts') },
   {
     name: 'setup',
-    summary: 'register search attributes in Temporal',
+    summary: 'Registers search attributes in Temporal.',
     load: () => import('./processes/setup.ts'),
   },
   {
     name: 'codec',
-    summary: 'decrypt payloads for the Temporal UI and CLI',
+    summary: 'Decrypts payloads for the Temporal UI and CLI.',
     load: () => import('./processes/codec.ts'),
   },
   {
     name: 'backup',
-    summary: "write a checked copy of the catalog's database, also while it is in use",
+    summary: "Writes a checked copy of the catalog's database, also while it is in use.",
     load: () => import('./backup/backup.ts'),
   },
   {
     name: 'restore',
-    summary: "replace the catalog's database by a backup",
+    summary: "Replaces the catalog's database by a backup.",
     load: () => import('./backup/restore.ts'),
   },
   {
     name: 'connector',
-    summary: 'manage connectors to upstream catalogs, and reconcile them',
+    summary: 'Manages connectors to upstream catalogs, and reconciles them.',
     load: () => import('./connector/index.ts'),
   },
-  { name: 'job', summary: 'show, watch, cancel and retry reconcile jobs', load: () => import('./job/index.ts') },
+  {
+    name: 'apply',
+    summary: 'Creates and updates connectors as files declare them.',
+    load: () => import('./apply/index.ts'),
+  },
+  { name: 'job', summary: 'Shows, watches, cancels and retries reconcile jobs.', load: () => import('./job/index.ts') },
   {
     name: 'schedule',
-    summary: 'list and repair the schedules of connectors',
+    summary: 'Lists and repairs the schedules of connectors.',
     load: () => import('./schedule/index.ts'),
   },
-  { name: 'namespace', summary: 'list namespaces', load: () => import('./namespace/index.ts') },
-  { name: 'table', summary: 'list tables, show one', load: () => import('./table/index.ts') },
-  { name: 'view', summary: 'list views, show one', load: () => import('./view/index.ts') },
-  { name: 'snapshot', summary: "list a table's snapshots", load: () => import('./snapshot/index.ts') },
+  { name: 'namespace', summary: 'Lists namespaces.', load: () => import('./namespace/index.ts') },
+  { name: 'table', summary: 'Lists tables, shows one.', load: () => import('./table/index.ts') },
+  { name: 'view', summary: 'Lists views, shows one.', load: () => import('./view/index.ts') },
+  { name: 'snapshot', summary: "Lists a table's snapshots.", load: () => import('./snapshot/index.ts') },
   {
     name: 'stats',
-    summary: 'show statistics of a snapshot: table, columns, files',
+    summary: 'Shows statistics of a snapshot: table, columns, files.',
     load: () => import('./stats/index.ts'),
   },
-  { name: 'plan', summary: 'list the files to read for a snapshot', load: () => import('./plan/index.ts') },
+  { name: 'plan', summary: 'Lists the files to read for a snapshot.', load: () => import('./plan/index.ts') },
 ];
 
 const HELP = `
@@ -90,7 +97,10 @@ Environment:
   NO_COLOR                 no colours
 
 Exit codes: 0 success, 1 the job or the call failed, 2 wrong usage,
-3 a server cannot be reached.`;
+3 a server cannot be reached, 4 \`apply --dry-run\` found differences.`;
+
+/** Longer lines are hard to read, however wide the terminal is. */
+const MAX_HELP_WIDTH = 100;
 
 /**
  * Runs one command line.
@@ -109,12 +119,19 @@ export async function main(args: string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;
     const failure = describeFailure(error);
     const paint = painter(process.stderr);
-    process.stderr.write(`${paint('bad', 'error:')} ${asTyped(failure.message)}\n`);
+    const message = (await inWordsOfOptions(error)) ?? failure.message;
+    process.stderr.write(`${paint('bad', 'error:')} ${asTyped(message)}\n`);
     if (failure.hint) process.stderr.write(`${paint('dim', `hint: ${asTyped(failure.hint)}`)}\n`);
     if (/^(debug|trace)$/.test(process.env.RECONCILER_LOG_LEVEL ?? ''))
       process.stderr.write(`${(error as Error).stack}\n`);
     return failure.exitCode;
   }
+}
+
+/** Invalid fields of a request, by the options that set them; undefined for other errors. */
+async function inWordsOfOptions(error: unknown): Promise<string | undefined> {
+  if (!(error instanceof CallError) || violationsIn(error.cause).length === 0) return undefined;
+  return (await import('./connector/field-words.ts')).inWordsOfOptions(error.cause);
 }
 
 function buildProgram(): Command {
@@ -127,12 +144,17 @@ function buildProgram(): Command {
     .version(version(), '-V, --version', 'print the version')
     .helpCommand(false)
     .addHelpText('after', HELP)
+    .helpOption('-h, --help', 'show this help')
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      outputError: (text, write) => write(describeUsage(text)),
+      getOutHelpWidth: () => Math.min(process.stdout.columns ?? 80, MAX_HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(process.stderr.columns ?? 80, MAX_HELP_WIDTH),
+    })
     .showHelpAfterError('hint: add --help to see the options')
     .exitOverride();
   for (const { name, summary } of ENTRIES) {
-    const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
-    program.command(name).summary(summary).description(sentence);
+    program.command(name).description(summary);
   }
   program.hook('preSubcommand', async (_program, command) => {
     const entry = ENTRIES.find(({ name }) => name === command.name());

@@ -41,7 +41,20 @@ function flag(properties: Readonly<Record<string, string>>, name: string): boole
   throw invalidProperty(properties, name, 'true or false');
 }
 
+/** INVALID_ARGUMENT: a property of a connector has a wrong value. */
+export class InvalidProperty extends CodedError {
+  readonly property: string;
+  /** Continues the property's name. */
+  readonly problem: string;
+
+  constructor(property: string, problem: string) {
+    super('INVALID_ARGUMENT', `connector property ${property} ${problem}`);
+    this.property = property;
+    this.problem = problem;
+  }
+}
+
 function invalidProperty(properties: Readonly<Record<string, string>>, name: string, expected: string): CodedError {
   const found = JSON.stringify(properties[name]?.slice(0, 100));
-  return new CodedError('INVALID_ARGUMENT', `connector property ${name} is ${found}; it must be ${expected}`);
+  return new InvalidProperty(name, `is ${found}; it must be ${expected}`);
 }

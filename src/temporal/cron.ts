@@ -41,11 +41,11 @@ export function parseCron(cron: string): Calendar {
     );
   }
   const names = Object.keys(FIELDS) as Field[];
-  return Object.fromEntries(names.map((field, index) => [field, valuesOf(fields[index]!, field)])) as Calendar;
+  return Object.fromEntries(names.map((field, index) => [field, valuesOf(fields[index]!, field, cron)])) as Calendar;
 }
 
 /** Parses `*`, `5` and `1-5`, each optionally followed by a step such as `/2`, and lists of them. */
-function valuesOf(text: string, field: Field): number[] {
+function valuesOf(text: string, field: Field, cron: string): number[] {
   const { name, min, max } = FIELDS[field];
   const values = new Set<number>();
   for (const part of text.split(',')) {
@@ -55,7 +55,7 @@ function valuesOf(text: string, field: Field): number[] {
     const isValid = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
     if (!isValid || Number(step) === 0) {
       throw invalid(
-        `'${shorten(part)}' is not a valid ${name}: use values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
+        `'${shorten(cron)}': '${shorten(part)}' is not a valid ${name}: use values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
       );
     }
     for (let value = start; value <= end; value += Number(step ?? 1)) {

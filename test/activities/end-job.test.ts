@@ -161,14 +161,14 @@ describe('endJob', () => {
     expect(await end(a, { connectorId: undefined, record, request })).toEqual({});
     expect(await storedJob(a)).toMatchObject({
       ...{ state: JobState.JS_FAILED, message: 'no such connector', connectorId: '' },
-      ...{ fullRescan: true, requestJson: JSON.stringify(request) },
+      ...{ full: true, requestJson: JSON.stringify(request) },
     });
   });
 
   it('keeps the request that was recorded when the job began', async () => {
     await through(a, 'JS_SUCCEEDED', { full: true });
     const job = await storedJob(a);
-    expect(job.fullRescan).toBe(true);
+    expect(job.full).toBe(true);
     expect(JSON.parse(job.requestJson)).toMatchObject({ connector: name, full: true });
   });
 

@@ -109,7 +109,7 @@ describe('JSON', () => {
     expect(job).toMatchObject({
       jobId: 'j',
       message: '',
-      fullRescan: false,
+      full: false,
       counters: { errors: '0', tablesScanned: '9007199254740993' },
     });
     expect(job).not.toHaveProperty('startedAt');

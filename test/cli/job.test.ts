@@ -92,7 +92,7 @@ it('retries what failed in a job', async () => {
   expect(stderr).toContain(`wait for it: reconciler job watch ${jobId}`);
   expect(cli.jobs.started.at(-1)).toMatchObject({ jobId, request: { retryOf: failed, full: true, trigger: 'retry' } });
   expect((await cli.run('job', 'get', jobId, '--json')).json[0]).toMatchObject({
-    ...{ retryOfJobId: failed, trigger: 'JOB_TRIGGER_RETRY', fullRescan: true },
+    ...{ retryOfJobId: failed, trigger: 'JOB_TRIGGER_RETRY', full: true },
   });
   await cli.jobs.finish(jobId, { state, message: 'Partial failure (1): view sales.v: broken', failures });
 

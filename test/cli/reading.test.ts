@@ -179,10 +179,14 @@ describe('a wrong command', () => {
     [['stats', 'table', TABLE, '--snapshot', '43'], 1, /43/],
     [['stats', 'table', TABLE, '--snapshot', '9223372036854775808'], 2, /64-bit integer/],
     [['stats', 'columns', TABLE, '--columns', 'absent'], 2, /absent/],
-    [['stats', 'files', TABLE, '--content', 'all'], 2, /Allowed choices/],
+    [
+      ['stats', 'files', TABLE, '--content', 'all'],
+      2,
+      /^error: --content 'all' is none of data, position-deletes, equality-deletes$/m,
+    ],
     [['plan', 'get', TABLE, '--as-of', '2026-01-01T12:00'], 2, /a time zone/],
     [['plan', 'get', TABLE, '--as-of', '2026-01-01', '--snapshot', '42'], 2, /cannot be used with/],
-    [['snapshot', 'list'], 2, /missing required argument 'table'/],
+    [['snapshot', 'list'], 2, /^error: <table> is missing$/m],
     [['snapshot', 'show'], 2, /unknown command 'show'/],
     [['snapshots'], 2, /Did you mean snapshot/],
   ])('%j exits with %i', async (args, code, message) => {

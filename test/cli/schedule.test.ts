@@ -58,8 +58,8 @@ it('replaces an interval by a calendar, and the other way round', async () => {
 it('refuses an invalid calendar, and reports why', async () => {
   const { code, stderr } = await create('wrong', '--cron', '0 25 * * *', '--time-zone', 'europe/vienna');
   expect(code).toBe(2);
-  expect(stderr).toContain("'25' is not a valid hour: use values from 0 to 23");
-  expect(stderr).toContain('connector.policy.time_zone: is not an IANA name such as Europe/Vienna');
+  expect(stderr).toContain("--cron '0 25 * * *': '25' is not a valid hour: use values from 0 to 23");
+  expect(stderr).toContain("; --time-zone 'europe/vienna' is not an IANA name such as Europe/Vienna");
   expect((await cli.run('connector', 'get', 'wrong')).code).toBe(1);
 });
 

@@ -22,7 +22,7 @@ try {
   const fs = await stack.connect('good', join(FIXTURES, 'fs'));
   await save('first-run', (await stack.trigger(fs)).jobId);
   await save('unchanged', (await stack.trigger(fs)).jobId);
-  await save('full', (await stack.trigger(fs, { fullRescan: true })).jobId);
+  await save('full', (await stack.trigger(fs, { full: true })).jobId);
   await save('narrowed', (await stack.trigger(fs, { destinationTableName: 'gz' })).jobId);
 
   const nothing = await stack.connect('nothing', mkdtempSync(join(warehouse, 'empty-')));
@@ -41,7 +41,7 @@ try {
   await until(jobId);
   // Two jobs wait for the connector. One is cancelled, and the other claims it.
   const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
-  const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
+  const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many, full: true });
   await stack.catalog.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   await stack.ended(jobId);
   await save('packed', jobId);
@@ -50,7 +50,7 @@ try {
   await stack.ended(cancelled.jobId);
   await save('cancelled-while-waiting', cancelled.jobId);
 
-  const again = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
+  const again = await stack.catalog.connectors.triggerReconcile({ connectorId: many, full: true });
   await until(again.jobId);
   await stack.catalog.jobs.cancelReconcileJob({ jobId: again.jobId });
   await stack.ended(again.jobId);

@@ -91,7 +91,7 @@ it('a stack sends one alert when jobs begin to fail, and one when they succeed a
   });
   const failed = await stack.trigger(connectorId);
   expect(failed.state).toBe(JobState.JS_FAILED);
-  const again = await stack.trigger(connectorId, { fullRescan: true });
+  const again = await stack.trigger(connectorId, { full: true });
   expect(again.state).toBe(JobState.JS_FAILED);
   await expectNoAlert(again.jobId);
   const narrowed = await stack.trigger(connectorId, { destinationTableName: 'good' });

@@ -124,7 +124,7 @@ describe('a dry run of a connector that drops missing tables', () => {
   });
 
   it('lists the tables that a full rescan verifies', async () => {
-    const { job, changes } = await dryThenReal(stack, connectorId, { fullRescan: true });
+    const { job, changes } = await dryThenReal(stack, connectorId, { full: true });
     expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 0n } });
     for (const change of changes)
       expect(changeText(change)).toMatch(/^TABLE VERIFY inc\.\S+: \d+ snapshots? to verify$/);
@@ -188,7 +188,7 @@ describe('a dry run of a connector that marks missing tables', () => {
     const other = await stack.connect('modes', warehouse);
     const first = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY' });
     expect(countersOf(first.job).snapshotsIngested).toBeGreaterThan(10n);
-    const full = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY', fullRescan: true });
+    const full = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY', full: true });
     expect(full.job).toMatchObject({ counters: { snapshotsIngested: 0n, tablesChanged: 0n } });
     const captured = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_CAPTURE_ONLY' });
     expect(countersOf(captured.job).snapshotsIngested).toBe(countersOf(first.job).snapshotsIngested);

@@ -64,7 +64,7 @@ describe('an object that is missing upstream', () => {
     // The table has more snapshots than upstream, and no other difference.
     expect(await allDifferences('kept')).toEqual({ 'inc.expired': [expect.stringMatching(/^snapshots: got /)] });
     expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesMissing: 0n } });
-    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
+    expect(await stack.trigger(connectorId, { full: true })).toMatchObject({
       counters: { tablesChanged: 0n, errors: 0n },
     });
   });
@@ -88,7 +88,7 @@ describe('an object that is missing upstream', () => {
     expect(await expiredOf('dropped.inc.expired')).toBe(0);
     expect(await allDifferences('dropped')).toEqual({});
     // Snapshots that were based on the dropped ones are read completely, and there is nothing to repair.
-    const full = await stack.trigger(connectorId, { fullRescan: true });
+    const full = await stack.trigger(connectorId, { full: true });
     expect(full).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       counters: { errors: 0n, tablesChanged: 0n, snapshotsDropped: 0n },

@@ -68,7 +68,7 @@ describe('a second run after the upstream changed', () => {
   });
 
   it('finds nothing to repair in a full rescan', async () => {
-    const full = await stack.trigger(connectorId, { fullRescan: true });
+    const full = await stack.trigger(connectorId, { full: true });
     expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesChanged: 0n } });
     for (const [name, truth] of after) {
       expect(await differences(stack.catalog, await stack.tableId(`inc.${name}`), truth)).toEqual([]);

@@ -77,7 +77,7 @@ describe('a stack, unlike the reference implementation,', () => {
   it('verifies everything in a full rescan and repairs what differs', async () => {
     const connectorId = await stack.connect('full', warehouse('full', { 'n/a': 'v2_cow', 'n/b': 'v2_mor_pos' }));
     await stack.trigger(connectorId);
-    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
+    expect(await stack.trigger(connectorId, { full: true })).toMatchObject({
       counters: { tablesChanged: 0n, errors: 0n },
     });
 
@@ -93,7 +93,7 @@ describe('a stack, unlike the reference implementation,', () => {
     ).toBeGreaterThan(0);
     db.close();
     expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n } });
-    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
+    expect(await stack.trigger(connectorId, { full: true })).toMatchObject({
       counters: { tablesChanged: 1n, tablesUnchanged: 1n },
     });
     expect(await stack.catalog.statistics.listFileColumnStats({ tableId, pageSize: 1000 })).toEqual(before);

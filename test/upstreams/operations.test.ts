@@ -129,7 +129,7 @@ describe('a Prometheus beside a stack', () => {
     // Keeps jobs running, so that rates are not zero while they are queried.
     const again = (async () => {
       while (!running.signal.aborted) {
-        await stack.trigger(good, { fullRescan: true });
+        await stack.trigger(good, { full: true });
         await stack.trigger(broken);
       }
     })();

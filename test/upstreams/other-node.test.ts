@@ -32,7 +32,7 @@ it('a newer Node runs the whole stack', async () => {
 
   // Long enough for a garbage collection of the objects from the catalog's start.
   for (let run = 0; run < 5; run++) {
-    const again = await stack.trigger(connectorId, { fullRescan: true });
+    const again = await stack.trigger(connectorId, { full: true });
     expect(again.state).toBe(first.state);
     expect(countersOf(again).errors).toBe(countersOf(first).errors);
   }

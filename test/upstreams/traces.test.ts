@@ -84,7 +84,7 @@ describe('traces', () => {
   it('continue the trace of the call', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const metadata = Metadata({ traceparent: `00-${traceId}-b7ad6b7169203331-01` });
-    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId, fullRescan: true }, { metadata });
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId, full: true }, { metadata });
     expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
     const spans = await traceOf(jobId);
     expect(spans[0]?.traceId).toBe(traceId);

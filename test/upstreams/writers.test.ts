@@ -39,7 +39,7 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
     });
     // Some runs are full rescans, which verify tables that change at the same time.
     for (let n = 0; writing; n++) {
-      const job = await stack.trigger(connectorId, { fullRescan: n % 4 === 3 });
+      const job = await stack.trigger(connectorId, { full: n % 4 === 3 });
       states.push(job.state);
       for (const { table, code, message } of await stack.failures(job.jobId))
         failures.push(`${table}: ${code} ${message}`);
@@ -79,7 +79,7 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
   });
 
   it('a full rescan has nothing to repair', async () => {
-    const full = await stack.trigger(connectorId, { fullRescan: true });
+    const full = await stack.trigger(connectorId, { full: true });
     expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesChanged: 0n } });
   });
 });

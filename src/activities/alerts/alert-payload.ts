@@ -36,7 +36,7 @@ export function alertPayload(request: AlertRequest, job: ReconcileJob, failures:
         state: jobStateToJSON(job.state),
         message: shorten(job.message),
         trigger: jobTriggerToJSON(job.trigger).replace('JOB_TRIGGER_', '').toLowerCase(),
-        fullRescan: job.fullRescan,
+        full: job.full,
         startedAt: job.startedAt?.toISOString(),
         finishedAt: finishedAt.toISOString(),
       },

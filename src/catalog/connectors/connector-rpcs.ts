@@ -43,6 +43,10 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (connector.state === ConnectorState.CONNECTOR_STATE_DELETING) {
         throw invalid('connector.state', 'must be ACTIVE or PAUSED for a new connector');
       }
+      if (request.validateOnly) {
+        await store.refuseTakenName(db, connector.displayName);
+        return connector;
+      }
       const encoded = CreateConnectorRequest.encode(request).finish();
       const once = { scope: 'CreateConnector', key: request.idempotencyKey, request: encoded };
       const created = await createOnce(db, once, {
@@ -85,12 +89,21 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (paths.includes('state') && update.state === ConnectorState.CONNECTOR_STATE_DELETING) {
         throw invalid('connector.state', 'can only be set by DeleteConnector');
       }
-      const { stored, updated } = await write(db, async (trx) => {
+      const change = async (trx: typeof db) => {
         const stored = await store.getConnector(trx, update.connectorId);
         refuseDeleting(stored);
         checkEtag('connector', stored.connectorId, update.etag, stored.etag);
         const changed = applyConnectorMask(stored, update, paths);
         checkConnector(changed);
+        return { stored, changed };
+      };
+      if (request.validateOnly) {
+        const { changed } = await change(db);
+        await store.refuseTakenName(db, changed.displayName, changed.connectorId);
+        return changed;
+      }
+      const { stored, updated } = await write(db, async (trx) => {
+        const { stored, changed } = await change(trx);
         if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await resetAlerts(trx, stored.connectorId);
         return { stored, updated: await store.updateConnector(trx, changed) };
       });
@@ -112,7 +125,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (!target) throw invalid('target', 'is required: set connector_id or connector');
       if (target.$case === 'connectorId') {
         checkIds({ connector_id: target.value });
-        const stored = await store.getConnector(db, target.value);
+        const stored = await store.resolveConnector(db, target.value);
         return (await jobs()).validate({ connectorId: stored.connectorId, taskQueue: taskQueueOf(stored) });
       }
       // A connector that is not stored need not have a name.

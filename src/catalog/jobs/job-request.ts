@@ -15,7 +15,7 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
     trigger: 'manual',
     ...(snapshots ? { snapshots } : {}),
     ...(mode ? { mode } : {}),
-    ...(trigger.fullRescan ? { full: true } : {}),
+    ...(trigger.full ? { full: true } : {}),
     ...(trigger.dryRun ? { dryRun: true } : {}),
     ...(trigger.allowMissing ? { allowMissing: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),

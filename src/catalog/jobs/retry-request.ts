@@ -21,7 +21,7 @@ export async function retryRequestOf(
   job: ReconcileJob,
   connector: Connector,
 ): Promise<ReconcileRequest> {
-  const { jobId, connectorName, fullRescan, requestJson, state } = job;
+  const { jobId, connectorName, full, requestJson, state } = job;
   if (!isEnded(state)) {
     throw new CodedError('FAILED_PRECONDITION', `job ${jobId} has not ended; retry it after it has ended`);
   }
@@ -34,7 +34,7 @@ export async function retryRequestOf(
       `nothing failed in job ${jobId}, which ${how}; to run it again: ${command}`,
     );
   }
-  const original = requestJson === '' ? { full: fullRescan } : (JSON.parse(requestJson) as ReconcileRequest);
+  const original = requestJson === '' ? { full } : (JSON.parse(requestJson) as ReconcileRequest);
   const { connectorId, displayName } = connector;
   const whole: ReconcileRequest = { ...original, connector: connectorId, connectorName: displayName, trigger: 'retry' };
   const onlyObjects = kinds.length > 0 && kinds.every((kind) => OBJECTS.includes(kind));

@@ -149,7 +149,7 @@ function queuedJob(connector: Connector, request: ReconcileRequest, retryOf = ''
     connectorName: connector.displayName,
     state: JobState.JS_QUEUED,
     message: 'waiting for a worker',
-    fullRescan: request.full ?? false,
+    full: request.full ?? false,
     phase: 'queued',
     trigger: retryOf === '' ? JobTrigger.JOB_TRIGGER_MANUAL : JobTrigger.JOB_TRIGGER_RETRY,
     mode: captureModeToProto(request.mode),

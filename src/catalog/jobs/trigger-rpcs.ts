@@ -4,7 +4,7 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parseName } from '../../names.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
-import { getConnector } from '../store/connectors/connectors.ts';
+import { resolveConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
 import { checkColumns } from '../validation/connector-checks.ts';
 import { checkSelection } from '../validation/selection-checks.ts';
@@ -24,7 +24,7 @@ export function createTriggerRpcs({
         idempotencyKey: request.idempotencyKey,
         hash: requestHash(TriggerReconcileRequest.encode(request).finish()),
         async prepare(trx) {
-          const connector = await getConnector(trx, request.connectorId);
+          const connector = await resolveConnector(trx, request.connectorId);
           return { connector, request: requestOf(connector, request) };
         },
       });

@@ -1,6 +1,6 @@
 import { MAX_PARALLEL } from '../../contract/job.ts';
 import { TASK_QUEUE } from '../../contract/names.ts';
-import { durationSeconds } from '../../durations.ts';
+import { durationSeconds, durationText } from '../../durations.ts';
 import {
   AuthScheme,
   Connector,
@@ -10,8 +10,9 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parsePattern } from '../../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../../secrets.ts';
-import { footersEnabled, ndvOptions } from '../../stats/statistics-options.ts';
+import { footersEnabled, InvalidProperty, ndvOptions } from '../../stats/statistics-options.ts';
 import { parseCron } from '../../temporal/cron.ts';
+import { truncate } from '../../text.ts';
 import { Checks } from '../rpc/violations.ts';
 import { checkAlerts } from './alert-checks.ts';
 import { checkSelection } from './selection-checks.ts';
@@ -69,6 +70,7 @@ export function checkConnector(connector: Connector, at = 'connector'): void {
   const checks = new Checks();
   checks.name(connector.displayName, `${at}.display_name`, MAX_CONNECTOR_NAME);
   checks.text(connector.description, `${at}.description`);
+  if (connector.managedBy !== '') checks.name(connector.managedBy, `${at}.managed_by`, MAX_CONNECTOR_NAME);
   const hasKind = connector.kind !== ConnectorKind.CONNECTOR_KIND_UNSPECIFIED;
   if (checks.that(hasKind, `${at}.kind`, 'is required: ICEBERG, DELTA, GLUE or UNITY')) {
     checkUri(checks, connector.uri, connector.kind, `${at}.uri`);
@@ -205,7 +207,7 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
   checks.that(
     interval >= 0 && interval <= MAX_INTERVAL_SECONDS,
     `${at}.policy.interval`,
-    `${interval} s is not between 0 and ${MAX_INTERVAL_SECONDS} s`,
+    `${durationText(interval)} is not between 0 and ${durationText(MAX_INTERVAL_SECONDS)}`,
   );
   checks.that(
     maxParallel >= 0 && maxParallel <= MAX_PARALLEL,
@@ -229,7 +231,7 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
 function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): void {
   const { cron, timeZone } = policy;
   const [interval, jitter] = [durationSeconds(policy.interval), durationSeconds(policy.jitter)];
-  const both = 'and interval are both set: give only one of them';
+  const both = 'and policy.interval are both set: give only one of them';
   checks.that(cron.length === 0 || interval === 0, `${at}.cron`, both);
   checks.list(cron, `${at}.cron`, MAX_CRON);
   for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
@@ -241,18 +243,26 @@ function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): voi
       checks.that(false, `${at}.cron[${index}]`, (error as Error).message);
     }
   }
-  checks.that(timeZone === '' || isTimeZone(timeZone), `${at}.time_zone`, 'is not an IANA name such as Europe/Vienna');
+  checks.that(
+    timeZone === '' || isTimeZone(timeZone),
+    `${at}.time_zone`,
+    `'${truncate(timeZone, 100)}' is not an IANA name such as Europe/Vienna`,
+  );
   const maxJitter = interval > 0 ? Math.min(interval, MAX_JITTER_SECONDS) : MAX_JITTER_SECONDS;
   checks.that(
     jitter >= 0 && jitter <= maxJitter,
     `${at}.jitter`,
-    `${jitter} s is not between 0 and ${maxJitter} s (at most a day, and at most the interval)`,
+    `${durationText(jitter)} is not between 0 and ${durationText(maxJitter)} (at most a day, and at most the interval)`,
   );
 }
 
 function checkTaskQueue(checks: Checks, name: string, field: string): void {
   if (name === '' || !checks.name(name, field, MAX_TASK_QUEUE)) return;
-  checks.that(!name.startsWith('/'), field, "starts with '/': such names are reserved for Temporal's own queues");
+  checks.that(
+    !name.startsWith('/'),
+    field,
+    `'${name}' starts with '/': such names are reserved for Temporal's own queues`,
+  );
   checks.that(name !== TASK_QUEUE, field, `'${name}' is the task queue of workflows: choose another name`);
 }
 
@@ -263,7 +273,7 @@ function checkMissing(checks: Checks, missing: MissingPolicy | undefined, field:
   checks.that(
     after >= 0 && after <= MAX_DROP_AFTER_SECONDS,
     `${field}.drop_after`,
-    `${after} s is not between 0 and ${MAX_DROP_AFTER_SECONDS} s`,
+    `${durationText(after)} is not between 0 and ${durationText(MAX_DROP_AFTER_SECONDS)}`,
   );
   checks.that(share >= 0 && share <= 1, `${field}.max_share`, `${share} is not between 0 and 1`);
 }
@@ -285,7 +295,8 @@ function checkStatistics(checks: Checks, properties: { [key: string]: string }, 
     try {
       read(properties);
     } catch (error) {
-      checks.that(false, field, `are invalid: ${(error as Error).message}`);
+      if (!(error instanceof InvalidProperty)) throw error;
+      checks.that(false, `${field}[${error.property}]`, error.problem);
     }
   }
 }

@@ -57,6 +57,22 @@ export function snapshotsText({ source }: Connector): string | undefined {
   return `${word(kind, 'SNAPSHOT_SELECTION_KIND_')}${onBranches}`;
 }
 
+/** The values of `--snapshots` and `--branches` for this connector; undefined if they were not given. */
+export function declaredSnapshots({ source }: Connector): { snapshots?: string; branches?: string[] } {
+  if (!source?.snapshots) return {};
+  const { kind, latest, snapshotIds, branches } = source.snapshots;
+  const texts: Partial<Record<Kind, string>> = {
+    [Kind.SNAPSHOT_SELECTION_KIND_CURRENT]: 'current',
+    [Kind.SNAPSHOT_SELECTION_KIND_LATEST_N]: `latest:${latest}`,
+    [Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT]: snapshotIds.join(','),
+    [Kind.SNAPSHOT_SELECTION_KIND_ALL]: branches.length === 0 ? 'all' : undefined,
+  };
+  return {
+    snapshots: texts[kind],
+    branches: branches.map((branch) => (/^["']/.test(branch) ? formatName([branch]) : branch)),
+  };
+}
+
 /** Undefined if the policy sets no capture mode. */
 export function modeText({ policy }: Connector): string | undefined {
   const mode = policy?.mode ?? CaptureMode.CAPTURE_MODE_UNSPECIFIED;
@@ -73,7 +89,8 @@ function selection(text: string): SnapshotSelection {
     return SnapshotSelection.fromPartial({ kind: Kind.SNAPSHOT_SELECTION_KIND_LATEST_N, latest });
   }
   const ids = list(text);
-  if (ids.length === 0) throw new InvalidArgumentError('Use all, current, latest:N or snapshot ids.');
+  if (ids.length === 0)
+    throw new InvalidArgumentError('selects no snapshots: give all, current, latest:N or snapshot ids');
   return SnapshotSelection.fromPartial({
     kind: Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT,
     snapshotIds: ids.map(snapshotId),

@@ -4,7 +4,8 @@ import { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { shellWord } from '../../text.ts';
 import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { describeConnector } from './describe.ts';
-import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';
+import { type SpecOptions, specOf } from './spec-fields.ts';
+import { addSpecOptions, requireUri, warningOf } from './spec-options.ts';
 
 const HELP = `
 This stores the connector and reads nothing. \`connector validate\` tests the

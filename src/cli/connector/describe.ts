@@ -1,5 +1,5 @@
-import { durationText, scheduleText } from '../../catalog/schedules/schedule-text.ts';
-import { durationSeconds } from '../../durations.ts';
+import { scheduleText } from '../../catalog/schedules/schedule-text.ts';
+import { durationSeconds, durationText } from '../../durations.ts';
 import {
   type AuthConfig,
   AuthScheme,

@@ -63,7 +63,7 @@ export function addTrigger(group: Command): void {
         // The key makes the call safe to repeat: it returns the same job.
         const request = {
           connectorId,
-          fullRescan: options.full,
+          full: options.full,
           destinationNamespacePaths: options.namespace,
           destinationTableName: options.table,
           destinationColumns: options.columns,

@@ -4,7 +4,8 @@ import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { UsageError } from '../io/errors.ts';
 import { describeConnector } from './describe.ts';
-import { addSpecOptions, type SpecOptions, specOf, stateOf } from './spec-options.ts';
+import { type SpecOptions, specOf } from './spec-fields.ts';
+import { addSpecOptions, stateOf } from './spec-options.ts';
 
 const HELP = `
 Only the fields that you name change. A map such as --property is replaced as

@@ -4,7 +4,8 @@ import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { EXIT, ExitCode, UsageError } from '../io/errors.ts';
 import { printable } from '../io/format.ts';
-import { addSpecOptions, requireUri, type SpecOptions, specOf } from './spec-options.ts';
+import { type SpecOptions, specOf } from './spec-fields.ts';
+import { addSpecOptions, requireUri } from './spec-options.ts';
 
 const HELP = `
 A worker opens the upstream, lists a page of tables and reads one of them as a

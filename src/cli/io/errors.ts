@@ -10,6 +10,8 @@ export const EXIT = {
   USAGE: 2,
   /** A server cannot be reached. */
   UNREACHABLE: 3,
+  /** `apply --dry-run` found differences. */
+  DIFFERENT: 4,
 } as const;
 
 /** A wrong value on the command line that the option parser cannot detect. */
@@ -65,6 +67,13 @@ const NO_CONNECTION =
 /** Whether no server answered the call; false for a server that returned UNAVAILABLE because it cannot reach something else. */
 export function isUnanswered(error: unknown): boolean {
   return error instanceof ClientError && error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details);
+}
+
+/** The invalid fields of a request, by their paths in the protocol. Empty for other errors. */
+export function violationsIn(error: unknown): { field: string; description: string }[] {
+  const { extra } = (error ?? {}) as { extra?: { $type?: string; fieldViolations?: unknown[] }[] };
+  const badRequests = (extra ?? []).filter(({ $type }) => $type === 'google.rpc.BadRequest');
+  return badRequests.flatMap(({ fieldViolations }) => fieldViolations as { field: string; description: string }[]);
 }
 
 export function describeFailure(error: unknown): Failure {

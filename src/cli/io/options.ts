@@ -1,11 +1,15 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { parseName } from '../../names.ts';
 
-/** Parsers of option values. Each throws an error that commander shows together with the option's name. */
+/**
+ * Parsers of option values. The message of the error that each throws continues `--option 'value'`, as `describeUsage` in `usage.ts` prints it:
+ * "is not a duration, for example 15m".
+ */
 
 export function port(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= 65_535) return value;
-  throw new InvalidArgumentError('A port is a number from 1 to 65535.');
+  throw new InvalidArgumentError('is not a port: give a number from 1 to 65535');
 }
 
 /** A snapshot id: a signed 64-bit integer, which a JavaScript number cannot hold exactly. */
@@ -14,25 +18,27 @@ export function snapshotId(text: string): bigint {
     const value = BigInt(text);
     if (BigInt.asIntN(64, value) === value) return value;
   }
-  throw new InvalidArgumentError('A snapshot id is a 64-bit integer; `reconciler snapshot list` shows the ids.');
+  throw new InvalidArgumentError(
+    'is not a snapshot id, which is a 64-bit integer; `reconciler snapshot list` shows the ids',
+  );
 }
 
 export function positiveInteger(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
-  throw new InvalidArgumentError('It must be an integer of at least 1.');
+  throw new InvalidArgumentError('is not a whole number of at least 1');
 }
 
 export function requestRate(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && (value === 0 || (value >= 0.01 && value <= 100_000))) return value;
-  throw new InvalidArgumentError('It must be a number from 0.01 to 100000, or 0 for no limit.');
+  throw new InvalidArgumentError('is not a number from 0.01 to 100000, or 0 for no limit');
 }
 
 export function share(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError('A share is a number from 0 to 1, such as 0.25.');
+  throw new InvalidArgumentError('is not a share: give a number from 0 to 1, such as 0.25');
 }
 
 /** ISO 8601 with a time zone, so that the zone is never guessed. A date alone means midnight UTC. */
@@ -41,7 +47,7 @@ export function time(text: string): Date {
   const value = new Date(text);
   if (form.test(text) && !Number.isNaN(value.getTime())) return value;
   throw new InvalidArgumentError(
-    'A time is ISO 8601 with a time zone: 2026-07-01T12:00:00Z, 2026-07-01T14:00:00+02:00 or 2026-07-01.',
+    'is not a time in ISO 8601 with a time zone: give 2026-07-01T12:00:00Z, 2026-07-01T14:00:00+02:00 or 2026-07-01',
   );
 }
 
@@ -54,17 +60,35 @@ export function since(text: string): Date {
 
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
+/** A name of one or more segments, such as `sales.eu`; returned as it is written. */
+export function namePath(text: string): string {
+  try {
+    if (text !== '') parseName(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message.replace(/^name '[\s\S]*' (?=is invalid at position)/, ''));
+  }
+}
+
+/** The address of an upstream. Which schemes a kind of connector supports is checked by the catalog service. */
+export function uri(text: string): string {
+  // An empty text clears the field.
+  if (text === '' || URL.canParse(text)) return text;
+  const example = text.startsWith('/') ? `file://${text}` : 'file:///warehouse or https://catalog.example.com';
+  throw new InvalidArgumentError(`is not a URI, for example ${example}`);
+}
+
 /** Seconds of `90s`, `15m`, `6h`, `1d`, or of a bare number of seconds. */
 export function interval(text: string): number {
   const [, amount, unit] = /^(\d{1,9})([smhd]?)$/.exec(text) ?? [];
-  if (amount === undefined) throw new InvalidArgumentError('An interval is an integer followed by s, m, h or d: 15m.');
+  if (amount === undefined) throw new InvalidArgumentError('is not a duration, for example 90s, 15m, 6h or 1d');
   return Number(amount) * SECONDS[(unit || 's') as keyof typeof SECONDS];
 }
 
 /** `key=value`; the option may be repeated. */
 export function keyValue(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('It must be key=value.');
+  if (at < 1) throw new InvalidArgumentError('is not key=value');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 

@@ -31,7 +31,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['message', job.message],
     ['phase', isEnded(job.state) ? '' : job.phase],
     ['retry of', job.retryOfJobId],
-    ['mode', (job.fullRescan ? 'full' : 'incremental') + (job.dryRun ? ', dry run: writes nothing' : '')],
+    ['mode', (job.full ? 'full' : 'incremental') + (job.dryRun ? ', dry run: writes nothing' : '')],
     ['tables', tablesText(job)],
     ['left out', leftOutText(job)],
     ['views', viewsText(job)],

@@ -82,7 +82,14 @@ it('takes few calls of the catalog for each way in which a table can change', as
   upstream.set(linear(2, 5));
   const metadata = { ...RECORDED, ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 };
   expect((await ingest({ mode: 'METADATA_ONLY' })).calls).toEqual(metadata);
-  const captured = { ...RECORDED, getTable: 1, lookupBindings: 1, compareSnapshots: 1, commitSnapshot: 1, updateTable: 1 };
+  const captured = {
+    ...RECORDED,
+    getTable: 1,
+    lookupBindings: 1,
+    compareSnapshots: 1,
+    commitSnapshot: 1,
+    updateTable: 1,
+  };
   expect((await ingest({ mode: 'CAPTURE_ONLY' })).calls).toEqual(captured);
 });
 

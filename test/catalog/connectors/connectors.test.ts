@@ -116,27 +116,27 @@ describe('CreateConnector', () => {
     [
       'an hour that does not exist',
       { policy: { cron: ['0 24 * * *'] } },
-      "policy.cron[0]: '24' is not a valid hour: use values from 0",
+      "policy.cron[0]: '0 24 * * *': '24' is not a valid hour: use values from 0",
     ],
     ['too many crons', { policy: { cron: Array(21).fill('@daily') } }, 'policy.cron: has 21 entries'],
     [
       'an interval and a cron',
       { policy: { cron: ['@daily'], interval: { seconds: 60n } } },
-      'policy.cron: and interval',
+      'policy.cron: and policy.interval',
     ],
-    ['an unknown time zone', { policy: { timeZone: 'Europe/Wien' } }, 'policy.time_zone: is not an IANA name'],
     [
-      'jitter of more than a day',
-      { policy: { jitter: { seconds: 86_401n } } },
-      'policy.jitter: 86401 s is not between',
+      'an unknown time zone',
+      { policy: { timeZone: 'Europe/Wien' } },
+      "policy.time_zone: 'Europe/Wien' is not an IANA name",
     ],
+    ['jitter of more than a day', { policy: { jitter: { seconds: 86_401n } } }, 'policy.jitter: 86401s is not between'],
     ['jitter below 0', { policy: { jitter: { seconds: -1n } } }, 'policy.jitter'],
     [
       'jitter beyond the interval',
       { policy: { jitter: { seconds: 61n }, interval: { seconds: 60n } } },
-      'policy.jitter: 61 s is not between 0 and 60 s',
+      'policy.jitter: 61s is not between 0 and 1m',
     ],
-    ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: starts with '/'"],
+    ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: '/_sys/x' starts with '/'"],
     ['the task queue of workflows', { policy: { taskQueue: 'reconciler' } }, 'policy.task_queue'],
     ['too much at once', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not between 0 and 64'],
     [
@@ -149,7 +149,7 @@ describe('CreateConnector', () => {
     [
       'a sample fraction above 1',
       { properties: { 'stats.ndv.sample_fraction': '1.5' } },
-      'stats.ndv.sample_fraction is "1.5"',
+      'connector.properties[stats.ndv.sample_fraction]: is "1.5"',
     ],
     ['a switch that is not a boolean', { properties: { 'stats.footers.enabled': 'yes' } }, 'it must be true or false'],
   ])('refuses %s', async (_, fields, message) => {
@@ -165,7 +165,7 @@ describe('CreateConnector', () => {
     ['stats.footers.enabled', '1'],
   ])('refuses %s = %s', async (name, value) => {
     const refused = await failure(create({ properties: { 'stats.ndv.enabled': 'true', [name]: value } }));
-    expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', `${name} is "${value}"`));
+    expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', `connector.properties[${name}]: is "${value}"`));
   });
 
   it.each([

@@ -44,7 +44,7 @@ describe('jobs', () => {
     const { connectorId, displayName } = await create({ displayName: 'Größe / 1' });
     const { jobId } = await connectors.triggerReconcile({
       connectorId,
-      fullRescan: true,
+      full: true,
       destinationNamespacePaths: ['a."b c"'],
       destinationTableName: 't',
       destinationColumns: ['x'],
@@ -65,7 +65,7 @@ describe('jobs', () => {
       connectorId,
       connectorName: displayName,
       state: JobState.JS_QUEUED,
-      fullRescan: true,
+      full: true,
       runId: `run-of-${jobId}`,
     });
     expect(
@@ -85,7 +85,7 @@ describe('jobs', () => {
     const ids = await Promise.all([1, 2, 3].map(() => connectors.triggerReconcile(request)));
     expect(new Set(ids.map(({ jobId }) => jobId)).size).toBe(1);
     expect(catalog.jobs.started.length).toBe(before + 1);
-    expect(await failure(connectors.triggerReconcile({ ...request, fullRescan: true }))).toMatchObject({
+    expect(await failure(connectors.triggerReconcile({ ...request, full: true }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
   });

@@ -15,9 +15,9 @@ const { JOB_FAILURE_KIND_NAMESPACE: NAMESPACE, JOB_FAILURE_KIND_JOB: JOB } = Job
 async function ended(state: JobState, kinds: JobFailureKind[]) {
   const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId, displayName } = await connectors.createConnector({ connector: connectorSpec() });
-  const { jobId } = await connectors.triggerReconcile({ connectorId, fullRescan: true, destinationColumns: ['a'] });
+  const { jobId } = await connectors.triggerReconcile({ connectorId, full: true, destinationColumns: ['a'] });
   const failures = kinds.map((kind, i) => ({ table: `n.t${i}`, code: 'DATA_LOSS', message: 'no', kind }));
-  await reconciliation.recordJob({ job: { jobId, connectorId, state, fullRescan: true }, failures });
+  await reconciliation.recordJob({ job: { jobId, connectorId, state, full: true }, failures });
   return {
     connectorId,
     displayName,
@@ -37,7 +37,7 @@ it('repeats only what failed, with the options of the job', async () => {
   expect(await catalog.clients.connectors.getReconcileJob({ jobId: first.jobId })).toMatchObject({
     retryOfJobId: jobId,
     trigger: JobTrigger.JOB_TRIGGER_RETRY,
-    fullRescan: true,
+    full: true,
   });
   expect(await retry('k')).toEqual({ jobId: first.jobId, existing: true });
   // Another retry joins the waiting one; a trigger does not.

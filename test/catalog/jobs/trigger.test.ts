@@ -35,9 +35,9 @@ it('returns the waiting job for an equal trigger', async () => {
     { jobId: second.jobId, existing: true },
     { jobId: second.jobId, existing: true },
   ]);
-  const full = await trigger({ fullRescan: true, destinationNamespacePaths: ['a', 'b'] });
+  const full = await trigger({ full: true, destinationNamespacePaths: ['a', 'b'] });
   expect(full).toMatchObject({ existing: false });
-  expect(await trigger({ fullRescan: true, destinationNamespacePaths: ['b', 'a'] })).toEqual({
+  expect(await trigger({ full: true, destinationNamespacePaths: ['b', 'a'] })).toEqual({
     jobId: full.jobId,
     existing: true,
   });

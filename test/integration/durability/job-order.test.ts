@@ -19,8 +19,8 @@ it('jobs of a connector run one after the other, in the order in which they came
   const slow = { ...UPSTREAM, faults: [{ every: 1, delayMs: 1_000 }] };
   const connector = await loggedConnector(stack, slow, { maxParallel: 1 });
   // A full rescan reads its table even though the job before it has ingested it.
-  const rescan = (destinationTableName: string) => connector.trigger({ fullRescan: true, destinationTableName });
-  const pair = await Promise.all([connector.trigger({ fullRescan: true }), rescan('t000001')]);
+  const rescan = (destinationTableName: string) => connector.trigger({ full: true, destinationTableName });
+  const pair = await Promise.all([connector.trigger({ full: true }), rescan('t000001')]);
   await until(async () => (await isWaiting(pair[0])) || (await isWaiting(pair[1])));
   const waiting: string[] = [];
   for (const table of WAITING) {

@@ -40,7 +40,7 @@ it(`jobs survive kill -9 of the worker, the catalog and Temporal at ${KILLS} ran
   async function keepBusy(name: string): Promise<void> {
     const connectorId = await stack.connect(name, base.folder);
     for (let n = 0; killing; n++) {
-      const request = { connectorId, fullRescan: n % 2 === 1, idempotencyKey: `${name}-${n}` };
+      const request = { connectorId, full: n % 2 === 1, idempotencyKey: `${name}-${n}` };
       const jobId = await retryWhileUnavailable(
         async () => (await stack.catalog.connectors.triggerReconcile(request)).jobId,
       );

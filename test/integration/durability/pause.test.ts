@@ -114,7 +114,7 @@ it('jobs of other connectors run while a job is paused', async () => {
 
 it('a paused job and a job that waits for it can be cancelled', async () => {
   const { connectorId, jobId } = await startRunning(300);
-  const next = await stack.catalog.connectors.triggerReconcile({ connectorId, fullRescan: true });
+  const next = await stack.catalog.connectors.triggerReconcile({ connectorId, full: true });
   const last = await stack.catalog.connectors.triggerReconcile({ connectorId, destinationTableName: 't000001' });
   await until(async () => (await tablesOf(connectorId)) > 20);
   await pause(connectorId);

@@ -130,7 +130,7 @@ it('deleting a connector cancels its running and waiting jobs and deletes its sc
   await connectors().updateConnector({ connector: { connectorId, uri }, updateMask: ['uri'] });
   const running = await stack.trigger(connectorId);
   await poll(() => silent.requests.length, POLL).toBeGreaterThan(0);
-  const full = await connectors().triggerReconcile({ connectorId, fullRescan: true });
+  const full = await connectors().triggerReconcile({ connectorId, full: true });
   await poll(async () => (await jobOf(full.jobId)).phase, POLL).toMatch('which has the connector');
 
   const unconfirmed = await stack.cli(['connector', 'delete', 'doomed', '--contents']);

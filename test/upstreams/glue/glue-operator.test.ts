@@ -116,7 +116,7 @@ describe('an operator with AWS Glue', () => {
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
       connectorName: 'demo-glue',
-      fullRescan: true,
+      full: true,
       errors: '0',
       tablesScanned: '5',
       tablesChanged: '5',

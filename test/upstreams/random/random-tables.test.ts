@@ -99,7 +99,7 @@ describe('random tables and random histories', () => {
     await expectNoFailures('at once', await stack.trigger(once));
     for (const name of names) await compare('at once', 'once', name, last.get(name)!);
     const before = await generations();
-    full = await stack.trigger(stepwise, { fullRescan: true });
+    full = await stack.trigger(stepwise, { full: true });
     await expectNoFailures('full', full);
     const after = await generations();
     for (const name of names) {

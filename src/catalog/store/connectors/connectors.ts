@@ -65,6 +65,17 @@ export async function findConnectorByName(db: Db, name: string): Promise<Connect
   return row && toMessage(row);
 }
 
+/**
+ * The connector with this id or, if there is none, with this display name.
+ *
+ * @throws CodedError NOT_FOUND
+ */
+export async function resolveConnector(db: Db, idOrName: string): Promise<Connector> {
+  const found = (await findConnector(db, idOrName)) ?? (await findConnectorByName(db, idOrName));
+  if (!found) throw notFound('connector', idOrName);
+  return found;
+}
+
 /** Lists a page of at most `size` connectors after `after`, ordered by display name. */
 export async function listConnectors(db: Db, size: number, after?: string): Promise<Page<Connector>> {
   let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', TENANT);
@@ -120,14 +131,15 @@ export async function deleteConnector(db: Db, id: string): Promise<void> {
   await deleteIdempotencyKeys(db, id);
 }
 
-async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {
+/** @throws CodedError ALREADY_EXISTS if another connector has the name */
+export async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {
   const taken = await findConnectorByName(db, name);
   if (taken && taken.connectorId !== exceptId) throw alreadyExists('connector', `'${name}'`, ` (${taken.connectorId})`);
 }
 
 function body(connector: Connector): string {
-  const { description, kind, uri, source, destination, auth, policy, alerts, properties } = connector;
-  const kept = { description, kind, uri, source, destination, auth, policy, alerts, properties };
+  const { description, kind, uri, source, destination, auth, policy, alerts, properties, managedBy } = connector;
+  const kept = { description, kind, uri, source, destination, auth, policy, alerts, properties, managedBy };
   return JSON.stringify(
     Connector.toJSON({ ...Connector.create(), ...kept, state: ConnectorState.CONNECTOR_STATE_UNSPECIFIED }),
   );
