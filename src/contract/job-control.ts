@@ -21,13 +21,18 @@ export interface JobControl {
   describe(jobId: string): Promise<WorkflowStatus | undefined>;
   /** Live progress; undefined if no worker answers in time. */
   progress(jobId: string): Promise<Progress | undefined>;
+  /**
+   * Why a workflow without live progress waits, as a text for people: no worker takes its steps. Undefined if one seems to.
+   * `UNAVAILABLE` if Temporal does not answer.
+   */
+  untaken(jobId: string): Promise<string | undefined>;
   /** Its first failures so far; none if no worker answers in time. */
   failures(jobId: string): Promise<TableFailure[]>;
   /** Signals a job that what it waits for may have come true. Does nothing if its workflow is closed or unknown. */
   wake(jobId: string): Promise<void>;
   /** Requests the workflow's cancellation. Does nothing if it has ended. */
   cancel(jobId: string): Promise<void>;
-  /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` if no worker takes it in time. */
+  /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` as soon as it is certain that no worker takes it, or after a minute. */
   validate(request: ValidateRequest): Promise<ValidateResult>;
   /** A warning for people if no worker serves a connector's task queue, or the one of short steps beside it; undefined if workers do. */
   queueWarning(taskQueue: string): Promise<string | undefined>;

@@ -13,7 +13,7 @@ const { WorkflowExecutionStatus } = proto.temporal.api.enums.v1;
  * @throws CodedError UNAVAILABLE if Temporal does not answer; gRPC's NOT_FOUND if it does not know the id
  */
 export async function describeWorkflow(client: Client, workflowId: string) {
-  const { pendingActivities, workflowExecutionInfo } = await mapTemporalErrors(() =>
+  const { pendingActivities, pendingWorkflowTask, workflowExecutionInfo } = await mapTemporalErrors(() =>
     client.workflowService.describeWorkflowExecution({
       namespace: client.options.namespace,
       execution: { workflowId },
@@ -22,6 +22,7 @@ export async function describeWorkflow(client: Client, workflowId: string) {
   const name = WorkflowExecutionStatus[workflowExecutionInfo?.status ?? 0] ?? '';
   return {
     pendingActivities: pendingActivities ?? [],
+    pendingWorkflowTask: pendingWorkflowTask ?? undefined,
     runId: workflowExecutionInfo?.execution?.runId ?? '',
     status: STATUS_BY_NAME[name.replace('WORKFLOW_EXECUTION_STATUS_', '')],
   };

@@ -29,11 +29,13 @@ import { jobLabels } from './job-labels.ts';
 import { hasWorkers } from './queue-workers.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
-import { unpolledQueue, waitsSince } from './unpolled-queue.ts';
-import { VALIDATE_TIMEOUT_S, validationTimeoutText } from './validation-timeout.ts';
+import { unpolledQueue, untakenText, waitsSince } from './unpolled-queue.ts';
+import { resultUnlessUnserved, VALIDATE_TIMEOUT_S, validationTimeoutText } from './validation-timeout.ts';
 
 /** How long a query waits for a worker before the recorded progress is used instead. */
 const QUERY_DEADLINE_MS = 1_500;
+/** How long people who watch a job wait for Temporal before they see that it does not answer. */
+const DESCRIBE_TIMEOUT_MS = 4_000;
 /** How long Temporal may take to answer at all. */
 const ANSWER_TIMEOUT_MS = 10_000;
 /** How long Temporal may take to start a workflow. */
@@ -91,7 +93,7 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
     async describe(jobId) {
       const c = await client();
       try {
-        return (await describeWorkflow(c, jobId)).status;
+        return (await c.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () => describeWorkflow(c, jobId))).status;
       } catch (error) {
         if (isUnknownWorkflow(error)) return undefined;
         throw error;
@@ -115,6 +117,11 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
       } catch {
         return undefined;
       }
+    },
+
+    async untaken(jobId) {
+      const c = await client();
+      return c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => untakenText(c, jobId));
     },
 
     async failures(jobId) {
@@ -146,14 +153,18 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
     async validate(request: ValidateRequest): Promise<ValidateResult> {
       const c = await client();
       try {
-        return await mapTemporalErrors(() =>
-          c.workflow.execute<(request: ValidateRequest) => Promise<ValidateResult>>(VALIDATE_WORKFLOW, {
-            workflowId: `validate-${crypto.randomUUID()}`,
-            taskQueue: TASK_QUEUE,
-            args: [request],
-            workflowExecutionTimeout: VALIDATE_TIMEOUT_S * 1000,
-          }),
-        );
+        return await mapTemporalErrors(async () => {
+          const handle = await c.workflow.start<(request: ValidateRequest) => Promise<ValidateResult>>(
+            VALIDATE_WORKFLOW,
+            {
+              workflowId: `validate-${crypto.randomUUID()}`,
+              taskQueue: TASK_QUEUE,
+              args: [request],
+              workflowExecutionTimeout: VALIDATE_TIMEOUT_S * 1000,
+            },
+          );
+          return resultUnlessUnserved(c, handle, request);
+        });
       } catch (error) {
         if (error instanceof WorkflowFailedError) {
           const failure = error.cause instanceof ActivityFailure ? error.cause.cause : undefined;

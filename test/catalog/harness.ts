@@ -54,6 +54,14 @@ export class FakeJobs implements JobControl {
     return this.statuses.get(jobId);
   }
 
+  /** Why jobs without live progress wait. */
+  untakenText: string | undefined;
+
+  async untaken() {
+    this.#reach();
+    return this.untakenText;
+  }
+
   async progress(jobId: string) {
     this.queried.push(jobId);
     return this.progressOf.get(jobId);

@@ -73,6 +73,13 @@ export class FakeJobs implements JobControl {
     };
   }
 
+  /** Why jobs wait, if they have no live progress. */
+  untakenText: string | undefined;
+
+  async untaken() {
+    return this.untakenText;
+  }
+
   async failures() {
     return this.liveFailures;
   }

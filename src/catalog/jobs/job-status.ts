@@ -1,6 +1,7 @@
 import type { Progress } from '../../contract/job.ts';
 import type { WorkflowStatus } from '../../contract/job-control.ts';
 import { countersOf, failureMessage, isEnded } from '../../contract/progress-message.ts';
+import { CodedError } from '../../errors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import type { ServiceDeps } from '../core/ports.ts';
@@ -60,6 +61,8 @@ export function createJobStatus(
 ): JobStatus {
   const { db, jobs, logger, observeJob } = deps;
   const live = createLiveProgress(deps);
+  // Since when Temporal has not answered; undefined if it answered last.
+  let awaySince: Date | undefined;
   return {
     refresh,
 
@@ -69,10 +72,18 @@ export function createJobStatus(
         : await refresh(jobId);
       if (workflowStatus !== 'RUNNING' || isEnded(job.state)) {
         live.forget(jobId);
-        return job;
+        return awaySince && !isEnded(job.state) && !isStarting(jobId) ? away(job, awaySince) : job;
       }
-      const progress = await live.of(jobId);
-      return withHolder(progress ? withProgress(await getJob(db, jobId), progress) : job);
+      try {
+        const { progress, waiting } = await live.of(jobId);
+        awaySince = undefined;
+        if (waiting !== undefined) return withHolder({ ...job, ...waitingText(job, waiting) });
+        return withHolder(progress ? withProgress(await getJob(db, jobId), progress) : job);
+      } catch (error) {
+        if (!isUnavailable(error)) return withHolder(job);
+        awaySince ??= new Date();
+        return away(job, awaySince);
+      }
     },
   };
 
@@ -83,7 +94,9 @@ export function createJobStatus(
     let workflowStatus: WorkflowStatus | undefined;
     try {
       workflowStatus = await (await jobs()).describe(jobId);
+      awaySince = undefined;
     } catch (error) {
+      if (isUnavailable(error)) awaySince ??= new Date();
       if (!(error instanceof TemporalUnreachable))
         logger.warn({ job: jobId, err: error }, 'the status of a job cannot be read from Temporal');
       return { job };
@@ -139,6 +152,23 @@ export function createJobStatus(
     }
     return after;
   }
+}
+
+const isUnavailable = (error: unknown) => error instanceof CodedError && error.code === 'UNAVAILABLE';
+
+/** The fields in which a job that does not progress states why. */
+const waitingText = ({ state, phase }: ReconcileJob, text: string) => ({
+  message: text,
+  phase: state === JobState.JS_QUEUED ? phase : text,
+});
+
+/** The record as it was when Temporal answered last. */
+function away(job: ReconcileJob, since: Date): ReconcileJob {
+  const at = since.toISOString().slice(11, 19);
+  return {
+    ...job,
+    ...waitingText(job, `Temporal cannot be reached since ${at} UTC; the job continues when it answers again`),
+  };
 }
 
 /** The record with what its workflow reports. Its counters are the recorded ones, which are at least as high. */

@@ -13,18 +13,25 @@ const MAX_JOBS = 1_000;
 
 export interface LiveProgress {
   /**
-   * The progress of a running job, at most `SHARED_MS` old; undefined if no worker answers. Its counters are recorded before they are
+   * The progress of a running job, at most `SHARED_MS` old. If no worker answers, why it waits, if that is known. The counters are recorded before they are
    * returned, so that later answers never have lower ones, even if they come from the record.
    */
-  of(jobId: string): Promise<Progress | undefined>;
+  of(jobId: string): Promise<Live>;
   /** Whether the progress of a job is shared at present. */
   has(jobId: string): boolean;
   /** Forgets a job that no longer runs. */
   forget(jobId: string): void;
 }
 
+/** What is known about a running job now. */
+export interface Live {
+  progress?: Progress;
+  /** Why there is no progress: no worker takes the job's steps. */
+  waiting?: string;
+}
+
 interface Shared {
-  progress: Promise<Progress | undefined>;
+  progress: Promise<Live>;
   /** Infinite while the query is in flight. */
   expiresAt: number;
 }
@@ -66,7 +73,8 @@ export function createLiveProgress({
     forget: (jobId) => void known.delete(jobId),
   };
 
-  async function query(jobId: string): Promise<Progress | undefined> {
+  /** @throws CodedError UNAVAILABLE if Temporal does not answer */
+  async function query(jobId: string): Promise<Live> {
     const run = await latestRun(db, jobId);
     const progress = await jobs()
       .then((control) => control.progress(jobId))
@@ -75,8 +83,9 @@ export function createLiveProgress({
       await recordCounters(jobId, run, progress).catch((err) =>
         logger.warn({ job: jobId, err }, 'the live counters of a job cannot be recorded'),
       );
+      return { progress };
     }
-    return progress;
+    return { waiting: await (await jobs()).untaken(jobId) };
   }
 
   /** @param run the job's run before the query: if it was reset meanwhile, the counters are those of its former run */

@@ -21,6 +21,10 @@ Examples:
   $ reconciler connector validate --kind glue --uri glue://eu-west-1 \\
       --source-namespace sales`;
 
+/** A worker answers sooner, unless the upstream is slow. */
+const WAITING_AFTER_MS = 4_000;
+const WAITING = 'waiting for a worker, which opens the upstream; `reconciler worker` starts one if none is running';
+
 export function addValidate(group: Command): void {
   const command = group
     .command('validate')
@@ -41,12 +45,14 @@ export function addValidate(group: Command): void {
           if (!options.kind) throw new UsageError('give the name of a stored connector, or --kind and --uri');
           requireUri(options);
         }
-        const result = await clients.connectors.validateConnector(
+        const target =
           name === undefined
-            ? { target: { $case: 'connector', value: { displayName: 'unnamed', ...connector } } }
-            : { target: { $case: 'connectorId', value: (await connectorOf(clients, name)).connectorId } },
-          withDeadline(),
-        );
+            ? ({ $case: 'connector', value: { displayName: 'unnamed', ...connector } } as const)
+            : ({ $case: 'connectorId', value: (await connectorOf(clients, name)).connectorId } as const);
+        const note = setTimeout(() => out.note(WAITING), WAITING_AFTER_MS);
+        const result = await clients.connectors
+          .validateConnector({ target }, withDeadline())
+          .finally(() => clearTimeout(note));
         await out.message(ValidateConnectorResponse, result, ({ ok, summary, sampleTables }) => [
           `${ok ? 'ok' : 'wrong'}: ${printable(summary)}`,
           ...sampleTables.map((table) => `  ${printable(table)}`),

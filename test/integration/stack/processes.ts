@@ -27,6 +27,7 @@ export class Processes implements AsyncDisposable {
   readonly catalog: ReturnType<typeof connectCatalog>;
   /** A client without a codec. */
   temporal!: Client;
+  temporalProcess!: ChildProcess;
   readonly #temporalCli: string;
   readonly #children = new Set<ChildProcess>();
 
@@ -43,11 +44,23 @@ export class Processes implements AsyncDisposable {
     const cli = await findTemporalCli({ cacheDir, explicit: temporalCli });
     const port = await freePort();
     const self = new Processes(cli, port, await freePort());
-    const local = ['--ip', '127.0.0.1', '--port', String(port), '--headless', '--db-filename', self.databaseFile];
-    self.#spawn('temporal', cli, ['server', 'start-dev', ...local, ...temporalArgs]);
+    self.startTemporal(...temporalArgs);
     const connection = await retried(() => Connection.connect({ address: self.temporalAddress, connectTimeout: '1s' }));
     self.temporal = new Client({ connection });
     return self;
+  }
+
+  /** Starts Temporal again after it was stopped, with its database. */
+  startTemporal(...temporalArgs: string[]): ChildProcess {
+    const port = this.temporalAddress.split(':')[1] ?? '';
+    const local = ['--ip', '127.0.0.1', '--port', port, '--headless', '--db-filename', this.databaseFile];
+    this.temporalProcess = this.#spawn('temporal', this.#temporalCli, [
+      'server',
+      'start-dev',
+      ...local,
+      ...temporalArgs,
+    ]);
+    return this.temporalProcess;
   }
 
   /** Temporal's database. */
@@ -94,6 +107,16 @@ export class Processes implements AsyncDisposable {
   /** Runs `reconciler` with these arguments. */
   cli(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
     return run(process.execPath, [BIN, ...args], this.#env(env));
+  }
+
+  /** Starts `reconciler` with these arguments, for a test that reads what it prints while it runs. */
+  startCli(args: string[]): { stderr(): string; ended: Promise<Ran> } {
+    const child = this.#spawn('cli', process.execPath, [BIN, ...args]);
+    let [stdout, stderr] = ['', ''];
+    child.stdout!.on('data', (data) => (stdout += data));
+    child.stderr!.on('data', (data) => (stderr += data));
+    const ended = once(child, 'close').then(([code]) => ({ code: code ?? -1, stdout, stderr }));
+    return { stderr: () => stderr, ended };
   }
 
   /** Runs `temporal` with these arguments. */
