@@ -5,7 +5,7 @@ import { withCatalog } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { bytes, count, NONE } from '../io/format.ts';
 import { columnsOption, snapshotOption, time } from '../io/options.ts';
-import { partitionText } from '../stats/files.ts';
+import { partitionText, ReadableFile, type ReadablePartition, readablePartitions } from '../stats/partitions.ts';
 
 const HELP = `
 With --json, each line is one data file with its delete files in
@@ -29,31 +29,40 @@ export function addGet(group: Command): void {
     .action(
       withCatalog(
         async ({ clients, out }, table: string, options: { snapshot?: bigint; asOf?: Date; columns?: string[] }) => {
+          const tableId = await tableIdOf(clients, table);
+          const readable = await readablePartitions(clients, tableId);
           const stream = clients.plans.streamPlan({
-            tableId: await tableIdOf(clients, table),
+            tableId,
             snapshotId: options.snapshot,
             asOf: options.asOf,
             columns: options.columns,
           });
-          await out.list(FlatPlanFile, flat(stream), COLUMNS, { empty: 'no files to read' });
+          await out.list(FlatPlanFile, flat(stream, readable), COLUMNS, { empty: 'no files to read' });
         },
       ),
     );
 }
 
 /** A data file of a plan with its delete files: one line of JSON. */
-type FlatPlanFile = DataFile & { deleteFiles: DataFile[] };
+type FlatPlanFile = ReadableFile & { deleteFiles: ReadableFile[] };
 
 const FlatPlanFile = {
   toJSON: ({ deleteFiles, ...file }: FlatPlanFile) => ({
-    ...(DataFile.toJSON(file) as object),
-    deleteFiles: deleteFiles.map((deletes) => DataFile.toJSON(deletes)),
+    ...ReadableFile.toJSON(file),
+    deleteFiles: deleteFiles.map((deletes) => ReadableFile.toJSON(deletes)),
   }),
 };
 
-async function* flat(stream: AsyncIterable<{ files: PlanFile[] }>): AsyncGenerator<FlatPlanFile[]> {
+async function* flat(
+  stream: AsyncIterable<{ files: PlanFile[] }>,
+  readable: ReadablePartition,
+): AsyncGenerator<FlatPlanFile[]> {
+  const read = (file: DataFile): ReadableFile => ({ ...file, partition: readable(file) });
   for await (const { files } of stream) {
-    yield files.map(({ file, deleteFiles }) => ({ ...(file ?? DataFile.create()), deleteFiles }));
+    yield files.map(({ file, deleteFiles }) => ({
+      ...read(file ?? DataFile.create()),
+      deleteFiles: deleteFiles.map(read),
+    }));
   }
 }
 
@@ -67,5 +76,5 @@ const COLUMNS = [
     weight: 7,
     align: 'right' as const,
   },
-  { title: 'PARTITION', value: partitionText, weight: 6, min: 16 },
+  { title: 'PARTITION', value: (f: FlatPlanFile) => partitionText(f.partition), weight: 6, min: 16 },
 ];

@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander';
-import { DataFile, FileContent } from '../../generated/reconciler/v1/statistics.ts';
+import { type DataFile, FileContent } from '../../generated/reconciler/v1/statistics.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { bytes, count, NONE, word } from '../io/format.ts';
 import { columnsOption, snapshotOption } from '../io/options.ts';
+import { partitionText, ReadableFile, type ReadablePartition, readablePartitions } from './partitions.ts';
 
 const HELP = `
 --json also contains the statistics of every column of a file. The files are
@@ -36,25 +37,25 @@ export function addFiles(group: Command): void {
           table: string,
           options: { snapshot?: bigint; columns?: string[]; content?: string },
         ) => {
+          const tableId = await tableIdOf(clients, table);
+          const readable = await readablePartitions(clients, tableId);
           const stream = clients.statistics.streamFileColumnStats({
-            tableId: await tableIdOf(clients, table),
+            tableId,
             snapshotId: options.snapshot,
             columns: options.columns,
             fileContent: options.content === undefined ? undefined : CONTENTS[options.content],
           });
-          await out.list(DataFile, filesOf(stream), COLUMNS, { empty: 'no live files' });
+          await out.list(ReadableFile, filesOf(stream, readable), COLUMNS, { empty: 'no live files' });
         },
       ),
     );
 }
 
-async function* filesOf(stream: AsyncIterable<{ files: DataFile[] }>): AsyncGenerator<DataFile[]> {
-  for await (const { files } of stream) yield files;
-}
-
-/** `day=2026-01-01, region=eu` */
-export function partitionText(file: DataFile): string {
-  return file.partition.map(({ name, text }) => `${name}=${text ?? 'null'}`).join(', ') || NONE;
+async function* filesOf(
+  stream: AsyncIterable<{ files: DataFile[] }>,
+  readable: ReadablePartition,
+): AsyncGenerator<ReadableFile[]> {
+  for await (const { files } of stream) yield files.map((file) => ({ ...file, partition: readable(file) }));
 }
 
 export function contentText(file: DataFile): string {
@@ -73,5 +74,5 @@ const COLUMNS = [
     align: 'right' as const,
   },
   { title: 'SEQ', value: (f: DataFile) => f.sequenceNumber?.toString() ?? NONE, weight: 5, align: 'right' as const },
-  { title: 'PARTITION', value: partitionText, weight: 6, min: 16 },
+  { title: 'PARTITION', value: (f: ReadableFile) => partitionText(f.partition), weight: 6, min: 16 },
 ];
