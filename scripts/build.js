@@ -26,7 +26,8 @@ const target = join(root, `.build-${process.pid}`);
 async function build() {
   const started = new Date();
   clearLeftovers();
-  tool('buf', ['generate']);
+  // Packages contain the code of other people's protos.
+  tool('buf', ['generate', '--exclude-path', 'proto/google', '--exclude-path', 'proto/grpc']);
   // Read by the server of gRPC reflection.
   tool('buf', ['build', '--as-file-descriptor-set', '-o', join(src, 'generated', 'descriptors.binpb')]);
   tool('tsc', ['-p', 'tsconfig.json', '--noCheck', '--outDir', target]);

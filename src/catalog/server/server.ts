@@ -208,7 +208,8 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
   addServices(server, deps);
   server.add(HealthDefinition, HealthServiceImpl(health));
   const descriptors = readDescriptorSet();
-  if (descriptors) server.add(ServerReflectionService, ServerReflection(descriptors, [...SERVICE_NAMES]));
+  if (descriptors)
+    server.add(ServerReflectionService, ServerReflection(descriptors, [...SERVICE_NAMES, HealthDefinition.fullName]));
   else
     deps.logger.warn(
       'gRPC reflection is off because the descriptor set is missing next to the generated code; `npm run build` creates it',

@@ -168,14 +168,29 @@ describe('the catalog service', () => {
       },
     } as const;
     const channel = createChannel(catalog.address);
-    async function* ask() {
-      // list_services = 7
-      yield Buffer.from([0x3a, 0x00]);
+    async function reflected(request: number[]): Promise<string> {
+      async function* ask() {
+        yield Buffer.from(request);
+      }
+      for await (const answer of createClient(raw, channel).list(ask())) return Buffer.from(answer).toString('latin1');
+      return '';
     }
-    for await (const answer of createClient(raw, channel).list(ask())) {
-      expect(Buffer.from(answer).toString('latin1')).toContain('reconciler.v1.TableStatistics');
-      break;
+    // list_services = 7
+    const services = await reflected([0x3a, 0x00]);
+    expect(services).toContain('reconciler.v1.TableStatistics');
+    expect(services).toContain('grpc.health.v1.Health');
+    // file_containing_symbol = 4, as grpcurl asks for the types of a call and of the details of its error.
+    const symbol = (name: string) => reflected([0x22, name.length, ...Buffer.from(name)]);
+    expect(await symbol('grpc.health.v1.Health')).toContain('HealthCheckResponse');
+    for (const name of ['Status', 'BadRequest', 'ErrorInfo', 'RetryInfo']) {
+      expect(await symbol(`google.rpc.${name}`)).toContain('google.rpc');
+      expect(await symbol(`google.rpc.${name}`)).not.toContain('not found');
     }
+    // file_by_filename = 3, as it then asks for what those files import.
+    const file = (name: string) => reflected([0x1a, name.length, ...Buffer.from(name)]);
+    for (const name of ['google/protobuf/any.proto', 'google/protobuf/duration.proto'])
+      expect(await file(name)).not.toContain('not found');
+    expect(await symbol('google.rpc.Nothing')).toContain('not found');
     channel.close();
   });
 
