@@ -4,10 +4,27 @@ import { z } from 'zod';
 import { CodedError } from './errors.ts';
 import { isSecretReference, REFERENCE_FORM } from './secrets.ts';
 
+/**
+ * What is wrong with an address of the form host:port; undefined if nothing is. An IPv6 address is in brackets.
+ *
+ * @param defaultPort if there is one, the port can be left out
+ */
+export function addressProblem(text: string, defaultPort?: number): string | undefined {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return 'is a URL: give only host:port, for example 127.0.0.1:7460';
+  const match = /^(?:\[[0-9a-f:.]+\]|[^\s/:[\]@]+)(?::(\d+))?$/i.exec(text);
+  if (!match) return 'is not host:port, for example 127.0.0.1:7460';
+  const [, port] = match;
+  if (port === undefined) return defaultPort === undefined ? `is not host:port: the port is missing` : undefined;
+  return Number(port) > 65_535 ? `is not host:port: a port is a number up to 65535` : undefined;
+}
+
 /** Default address of the catalog service. */
 export const DEFAULT_ADDRESS = '127.0.0.1:7460';
 
-const hostPort = z.string().regex(/^[^\s/]+:\d{1,5}$/, 'is not host:port');
+const hostPort = z.string().superRefine((text, context) => {
+  const problem = addressProblem(text);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
 
 const UNIT_MS = { h: 3_600_000, d: 86_400_000 };
 

@@ -134,6 +134,16 @@ async function inWordsOfOptions(error: unknown): Promise<string | undefined> {
   return (await import('./connector/field-words.ts')).inWordsOfOptions(error.cause);
 }
 
+/** The program with the definitions of all its commands. */
+export async function loadAll(): Promise<Command> {
+  const program = buildProgram();
+  for (const { name, load } of ENTRIES) {
+    const command = program.commands.find((each) => each.name() === name);
+    if (command) (await load()).define(command);
+  }
+  return program;
+}
+
 function buildProgram(): Command {
   const program = new Command('reconciler')
     .description(

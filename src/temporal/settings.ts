@@ -1,13 +1,15 @@
 import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
+import { addressProblem } from '../config.ts';
 import { CodedError } from '../errors.ts';
 
 /**
  * Where Temporal is, as the standard `TEMPORAL_*` variables and profiles specify.
  *
- * @throws CodedError INVALID_ARGUMENT if a profile or a file that they name cannot be read
+ * @throws CodedError INVALID_ARGUMENT if a profile or a file that they name cannot be read, or the address is malformed
  */
 export function temporalSettings() {
   const { namespace, connectionOptions } = readable(() => toClientOptions(loadClientConfigProfile()));
+  checkAddress(connectionOptions.address);
   return { namespace: namespace || 'default', connectionOptions };
 }
 
@@ -18,6 +20,18 @@ export function temporalSettings() {
  */
 export function temporalNamespace(): string {
   return readable(() => loadClientConfigProfile()).namespace || 'default';
+}
+
+/** Temporal's own default port. */
+const DEFAULT_PORT = 7233;
+
+/** The SDK would try for a long time to connect to a malformed address. */
+function checkAddress(address: string | undefined): void {
+  const problem = address === undefined ? undefined : addressProblem(address, DEFAULT_PORT);
+  if (problem === undefined) return;
+  const setting =
+    process.env.TEMPORAL_ADDRESS === address ? 'TEMPORAL_ADDRESS' : 'the address in the profile of Temporal';
+  throw new CodedError('INVALID_ARGUMENT', `${setting} '${address}' ${problem}`);
 }
 
 function readable<T>(load: () => T): T {

@@ -4,12 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import type { Command } from 'commander';
+import { loadAll } from '../../src/cli/main.ts';
 import { freePort } from '../../src/stack/ports.ts';
 import { runCli, startHarness } from './harness.ts';
 
 const BIN = join(import.meta.dirname, '../../bin/reconciler.js');
 const folder = mkdtempSync(join(tmpdir(), 'cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Every command below the program, with its groups. */
+async function allCommands(): Promise<Command[]> {
+  const program = await loadAll();
+  const below = (command: Command): Command[] => command.commands.flatMap((sub) => [sub, ...below(sub)]);
+  return below(program);
+}
+
+const pathOf = (command: Command): string =>
+  command.parent ? `${pathOf(command.parent)} ${command.name()}`.trim() : '';
 
 describe('the help', () => {
   it('names every command', async () => {
@@ -32,6 +44,33 @@ describe('the help', () => {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
     expect(stdout).toContain('Exit codes: 0 success, 1 ');
+  });
+
+  it('has one style: commands are described in sentences, options in phrases, within 100 columns', async () => {
+    const commands = await allCommands();
+    expect(commands.length).toBeGreaterThan(30);
+    const wrong: string[] = [];
+    for (const command of commands) {
+      const path = pathOf(command);
+      if (!/^[A-Z][^\n]*\.$/.test(command.description())) wrong.push(`${path}: ${command.description()}`);
+      const options = [...command.options, ...command.registeredArguments];
+      for (const { description } of options)
+        if (!/^(?:[a-z`]|HTTP|SQLite|gRPC)[^\n]*[^.\s]$/.test(description ?? '')) wrong.push(`${path}: ${description}`);
+      let help = '';
+      command.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 100 }).outputHelp();
+      for (const line of help.split('\n')) if ([...line].length > 100) wrong.push(`${path}: ${line}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('groups the options of `connector create` by topic', async () => {
+    const { stdout } = await runCli(['connector', 'create', '--help']);
+    const groups = [...stdout.matchAll(/^(\S.*):$/gm)].map(([, title]) => title);
+    expect(groups).toEqual([
+      ...['Arguments', 'Upstream', 'What is ingested', 'Destination', 'Authentication', 'Schedule'],
+      ...['Tables and views that are missing upstream', 'Load and workers', 'Alerts', 'Options', 'Global Options'],
+      'Examples',
+    ]);
   });
 
   const groups = {
@@ -90,6 +129,39 @@ describe('the catalog service', () => {
     const { code, stderr } = await runCli(['connector', 'list'], { RECONCILER_ADDRESS: 'nowhere' });
     expect(code).toBe(2);
     expect(stderr).toContain('RECONCILER_ADDRESS=nowhere is not host:port');
+  });
+
+  it.each([
+    ['nowhere', 'is not host:port: the port is missing'],
+    ['http://127.0.0.1:7460', 'is a URL: give only host:port, for example 127.0.0.1:7460'],
+    ['127.0.0.1:99999', 'is not host:port: a port is a number up to 65535'],
+    ['user@host:1', 'is not host:port, for example 127.0.0.1:7460'],
+    ['::1:7460', 'is not host:port, for example 127.0.0.1:7460'],
+  ])('is checked before the first call: %s', async (address, problem) => {
+    expect(await runCli(['connector', 'list', '--address', address])).toMatchObject({
+      code: 2,
+      stderr: `error: --address '${address}' ${problem}\n`,
+    });
+    expect((await runCli(['connector', 'list'], { RECONCILER_ADDRESS: address })).stderr).toBe(
+      `error: RECONCILER_ADDRESS=${address} ${problem}. Correct it or unset it.\n`,
+    );
+  });
+
+  it('is accepted with an IPv6 address in brackets', async () => {
+    const { code, stderr } = await runCli(['connector', 'list', '--address', '[::1]:1']);
+    expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringContaining('no catalog service answers') });
+  });
+
+  it('is not started if the address of Temporal is malformed', async () => {
+    for (const [address, problem] of [
+      ['http://127.0.0.1:7233', 'is a URL: give only host:port, for example 127.0.0.1:7460'],
+      ['127.0.0.1:72333', 'is not host:port: a port is a number up to 65535'],
+    ] as const) {
+      const env = { TEMPORAL_ADDRESS: address, RECONCILER_ADDRESS: '127.0.0.1:0' };
+      const message = `error: TEMPORAL_ADDRESS '${address}' ${problem}\n`;
+      for (const process of ['catalog', 'setup'])
+        expect(await runCli([process], env)).toMatchObject({ code: 2, stderr: message });
+    }
   });
 
   it('is not needed to print a stack trace with RECONCILER_LOG_LEVEL=debug', async () => {

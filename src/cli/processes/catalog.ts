@@ -43,6 +43,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
     { createLogger },
     { createOutageLog },
     { logOutages },
+    { temporalSettings },
   ] = await Promise.all([
     import('../../catalog/server/server.ts'),
     import('../../temporal/job-control.ts'),
@@ -51,7 +52,10 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
     import('../../telemetry/logger.ts'),
     import('../../telemetry/outage-log.ts'),
     import('../../temporal/log-outages.ts'),
+    import('../../temporal/settings.ts'),
   ]);
+  // Temporal may start later, but its settings must be right now.
+  temporalSettings();
   const base = listenOn ?? config.address;
   const address = options.port === undefined ? base : `${base.slice(0, base.lastIndexOf(':'))}:${options.port}`;
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
