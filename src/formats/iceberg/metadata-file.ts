@@ -49,7 +49,9 @@ export async function readMetadataFile(store: ObjectStore, path: string, use: 'o
   const text = typeof small === 'number' ? undefined : smallText(small, path);
   if (text !== undefined)
     return { metadata: await paced(tableMetadataOf(text, path)), bytes: (small as Uint8Array).length };
-  const memory = await reserveMetadata(use);
+  // The size of what is compressed is only known in the end.
+  const size = typeof small === 'number' && small > 0 && !path.includes('.gz') ? small : undefined;
+  const memory = await reserveMetadata(use, size);
   try {
     const bytes = await readBytes(store, path, MAX_METADATA_BYTES);
     if (typeof bytes === 'number') throw metadataTooLarge(path, bytes || undefined);

@@ -24,6 +24,54 @@ describe('a table', () => {
     expect(server.requests.at(-1)?.headers['x-iceberg-access-delegation']).toBe('vended-credentials');
   });
 
+  it('with a large response is requested once more, and has the same values', async () => {
+    const properties = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`key-${i}`, 'x'.repeat(100_000)]));
+    const server = await catalog({
+      [TABLE_PATH]: {
+        'metadata-location': 'http://x/m',
+        metadata: tableMetadata('file:/t', 'file:/t/l', { properties }),
+      },
+    });
+    const connector = await open(server);
+    // As often as there would be no memory left if it were not given back.
+    for (let n = 0; n < 30; n++) {
+      await using reader = await connector.openTable(TABLE);
+      expect(reader.descriptor).toMatchObject({ properties, refs: [{ name: 'main', snapshotId: 7n }] });
+    }
+    expect(server.requests.filter(({ path }) => path.startsWith(TABLE_PATH))).toHaveLength(60);
+    expect(await connector.fingerprint(TABLE)).toContain('http://x/m');
+  });
+
+  it.each([
+    [
+      'nests deeply',
+      `{"metadata":${'['.repeat(6_000_000)}`,
+      'DATA_LOSS',
+      /it nests 6,000,001 levels deep; at most 200 are read/,
+    ],
+    [
+      'has too much of something',
+      JSON.stringify({ metadata: tableMetadata('file:/t', 'file:/t/l', { properties: 'HERE' }) }).replace(
+        '"HERE"',
+        `{${Array.from({ length: 300_000 }, (_, i) => `"k${i}":"${'v'.repeat(8)}"`)}}`,
+      ),
+      'FAILED_PRECONDITION',
+      /is too large: properties has more than 250,000 entries/,
+    ],
+  ])('in a response that %s is refused, each time', async (_, body, code, message) => {
+    const respond: Responder = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(body);
+    };
+    const connector = await open(await catalog({ [TABLE_PATH]: respond }));
+    for (let n = 0; n < 5; n++) {
+      await expect(connector.openTable(TABLE)).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(message),
+      });
+    }
+  });
+
   it('that cannot be loaded fails with the URL and the response', async () => {
     const server = await catalog({});
     await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({

@@ -340,6 +340,46 @@ describe('AvroContainer', () => {
     expect(pieces.reduce((sum, length) => sum + length, 0)).toBe(file.length);
   });
 
+  it.each([
+    ['nested arrays', '['.repeat(9 * MIB), /nests 9,437,184 levels deep; at most 200 are read/],
+    [
+      'values',
+      `{"type":"record","name":"a","fields":[],"x":[${'1,'.repeat(400_000)}1]}`,
+      /its Avro schema has 400,\d+ values; at most 300,000 are read/,
+    ],
+  ])('does not parse a schema of millions of %s', async (_, schema, message) => {
+    const text = avro.Type.forSchema({ type: 'map', values: 'bytes' }).toBuffer({ 'avro.schema': Buffer.from(schema) });
+    const file = Buffer.concat([Buffer.from('Obj\x01'), text, Buffer.alloc(16)]);
+    await expect(readAll(range(file))).rejects.toThrow(message);
+  });
+
+  it.each(['null', 'deflate'])('reads one file with large blocks at a time (%s)', async (name) => {
+    const schema = { type: 'record', name: 'B', fields: [{ name: 'b', type: 'bytes' }] };
+    const records = Array.from({ length: 3 }, () => ({ b: Buffer.alloc(20 * MIB, 1) }));
+    const file = avroFile(schema, records, { codec: name, blockSize: 1 });
+    const [first, second] = await Promise.all([AvroContainer.open(range(file)), AvroContainer.open(range(file))]);
+    const nextOf = async (container: AvroContainer) => {
+      for (let block = container.next(); ; block = container.next()) {
+        if (block) return block;
+        if (!(await container.fill())) return undefined;
+      }
+    };
+    expect((await nextOf(first))?.count).toBe(1);
+    let isRead = false;
+    const waiting = nextOf(second).then((block) => {
+      isRead = true;
+      return block;
+    });
+    expect((await nextOf(first))?.count).toBe(1);
+    expect((await nextOf(first))?.count).toBe(1);
+    expect(await nextOf(first)).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isRead).toBe(false);
+    first[Symbol.dispose]();
+    expect((await waiting)?.count).toBe(1);
+    second[Symbol.dispose]();
+  });
+
   it('reads a header larger than a piece', async () => {
     const file = avroFile({ type: 'record', name: 'B', fields: [] }, [], {
       metadata: { schema: 'x'.repeat(9 * MIB) },

@@ -53,6 +53,17 @@ describe('a Puffin file', () => {
     expect(found.length).toBe(9);
   });
 
+  it.each([
+    ['nests deeply', '['.repeat(3_000_000), /nests 3,000,000 levels deep/, 'DATA_LOSS'],
+    ['has many values', `{"blobs":[${'1,'.repeat(300_000)}1]}`, /its footer has 300,\d+ values/, 'FAILED_PRECONDITION'],
+  ])('whose footer %s is refused', async (_, json, message, code) => {
+    const tail = Buffer.alloc(12);
+    tail.writeInt32LE(json.length, 0);
+    tail.write('PFA1', 8, 'latin1');
+    const file = Buffer.concat([Buffer.from('PFA1PFA1'), Buffer.from(json), tail]);
+    await expect(sketches(file)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
   it('is read with every codec, in one request', async () => {
     const file = inMemory(made('codecs'));
     expect(counts(await sketches(made('codecs'), file))).toEqual([

@@ -4,6 +4,7 @@ import { type ColumnChunk, parseFooter, type SchemaNode } from '../../../src/for
 import { DecodingBudget, readPages } from '../../../src/formats/parquet/pages.ts';
 import { sketchColumn } from '../../../src/formats/parquet/sketch-column.ts';
 import { checkThrift } from '../../../src/formats/parquet/thrift.ts';
+import { countTurns } from '../../jest/count-turns.ts';
 import { inMemory } from './files.ts';
 
 /** Unsigned LEB128. */
@@ -157,16 +158,50 @@ describe('pages', () => {
   });
 
   it('yield to the event loop', async () => {
-    let turns = 0;
-    let isOver = false;
-    const turn = () => {
-      turns++;
-      if (!isOver) setImmediate(turn);
+    expect(await countTurns(() => read(Array(50).fill(data)))).toBeGreaterThan(40);
+  });
+
+  it('of millions of values yield to the event loop while the values are hashed', async () => {
+    const values = 4 * 1024 * 1024;
+    const body = Buffer.from(Int32Array.from({ length: values }, (_, i) => i).buffer);
+    const compressed = gzipSync(body);
+    const one = page({ kind: 'data', body: compressed, values, uncompressed: body.length });
+    const leaf = leafOf({});
+    const chunk: ColumnChunk = {
+      ...{ values, compressedBytes: one.length, codec: 'GZIP', dataOffset: 0, isAllDictionary: false },
     };
-    setImmediate(turn);
-    await read(Array(50).fill(data));
-    isOver = true;
-    expect(turns).toBeGreaterThan(40);
+    const footer = { schema: leaf, leaves: [leaf], rows: values, rowGroups: [{ rows: values, chunks: [chunk] }] };
+    let estimate = 0;
+    const turns = await countTurns(async () => {
+      estimate = (await sketchColumn(inMemory(one), footer, 0, (v) => v, 64 << 20))!.estimate;
+    });
+    expect(Math.abs(estimate / values - 1)).toBeLessThan(0.1);
+    expect(turns).toBeGreaterThan(5);
+  });
+
+  it('that are large wait until others have been read', async () => {
+    // Each is counted with 64 MiB for its bytes and 16 MiB for its values, of 128 MiB.
+    const chunk: ColumnChunk = {
+      values: 1e9,
+      compressedBytes: 0,
+      codec: 'GZIP',
+      dataOffset: 4,
+      isAllDictionary: false,
+    };
+    const body = gzipSync(Buffer.alloc(32 << 20));
+    const good = page({ kind: 'data', body, values: 2 << 20, uncompressed: 32 << 20 });
+    const first = readPages(good, chunk, leafOf({}), new DecodingBudget());
+    await first.next();
+    let isRead = false;
+    const second = readPages(good, chunk, leafOf({}), new DecodingBudget());
+    const waiting = second.next().then(() => {
+      isRead = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isRead).toBe(false);
+    await first.return(undefined);
+    await waiting;
+    await second.return(undefined);
   });
 
   it('of values without a length are DATA_LOSS', async () => {
