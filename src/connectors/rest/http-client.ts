@@ -76,12 +76,14 @@ export class HttpClient {
   /** A response that is large is requested again, after a wait for the memory that it takes. */
   async json(call: Call): Promise<JsonResponse> {
     if (call.maxBytes <= LARGE_METADATA_BYTES) return this.#json(call);
+    let size = call.maxBytes;
     try {
       return await this.#json({ ...call, maxBytes: LARGE_METADATA_BYTES });
     } catch (error) {
       if (!(error instanceof TooLargeError)) throw error;
+      if (error.bytes !== undefined) size = Math.min(size, error.bytes);
     }
-    const memory = await reserveMetadata(call.use ?? 'look', call.maxBytes);
+    const memory = await reserveMetadata(call.use ?? 'look', size);
     try {
       return { ...(await this.#json(call)), memory };
     } catch (error) {

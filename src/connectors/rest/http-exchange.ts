@@ -159,9 +159,10 @@ export class HttpExchange {
       outgoing.on('response', (incoming) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
+        const length = Number(incoming.headers['content-length']);
         // Responses without a body (304) may state the length that it would have.
-        if (incoming.statusCode === 200 && Number(incoming.headers['content-length']) > maxBytes) {
-          return fail(tooLarge(request));
+        if (incoming.statusCode === 200 && length > maxBytes) {
+          return fail(tooLarge(request, incoming.headers['content-encoding'] === undefined ? length : undefined));
         }
         incoming.on('data', (chunk: Buffer) => {
           this.#usage.bytes += chunk.length;
@@ -205,6 +206,6 @@ function deadlineExceeded({ method, url, limitMs }: HttpRequest): CodedError {
   );
 }
 
-function tooLarge({ method, url, maxBytes }: HttpRequest): TooLargeError {
-  return new TooLargeError(`the response to ${method} ${url} is larger than the limit of ${maxBytes} bytes`);
+function tooLarge({ method, url, maxBytes }: HttpRequest, bytes?: number): TooLargeError {
+  return new TooLargeError(`the response to ${method} ${url} is larger than the limit of ${maxBytes} bytes`, bytes);
 }

@@ -45,18 +45,34 @@ export interface ReadMetadata {
  * @throws CodedError like `parseTableMetadata`; the store's errors
  */
 export async function readMetadataFile(store: ObjectStore, path: string, use: 'open' | 'look'): Promise<ReadMetadata> {
-  const small = await readBytes(store, path, LARGE_METADATA_BYTES);
-  const text = typeof small === 'number' ? undefined : smallText(small, path);
+  const found = await readBytes(store, path, LARGE_METADATA_BYTES);
+  const text = typeof found === 'number' ? undefined : smallText(found, path);
   if (text !== undefined)
-    return { metadata: await paced(tableMetadataOf(text, path)), bytes: (small as Uint8Array).length };
-  // The size of what is compressed is only known in the end.
-  const size = typeof small === 'number' && small > 0 && !path.includes('.gz') ? small : undefined;
-  const memory = await reserveMetadata(use, size);
+    return { metadata: await paced(tableMetadataOf(text, path)), bytes: (found as Uint8Array).length };
   try {
-    const bytes = await readBytes(store, path, MAX_METADATA_BYTES);
+    return await readLarge(store, path, found, use, sizeOf(found, path));
+  } catch (error) {
+    if (!(error instanceof MetadataTooLargeError)) throw error;
+    // It states a wrong size.
+    return readLarge(store, path, found, use, MAX_METADATA_BYTES);
+  }
+}
+
+/** @throws MetadataTooLargeError if it has more than `maxBytes`, and that is not the limit for all metadata */
+async function readLarge(
+  store: ObjectStore,
+  path: string,
+  found: Uint8Array | number,
+  use: 'open' | 'look',
+  maxBytes: number,
+): Promise<ReadMetadata> {
+  const memory = await reserveMetadata(use, maxBytes);
+  try {
+    const bytes = typeof found === 'number' ? await readBytes(store, path, MAX_METADATA_BYTES) : found;
     if (typeof bytes === 'number') throw metadataTooLarge(path, bytes || undefined);
-    const json = await largeMetadataText(bytes).catch((error) => {
-      throw error instanceof MetadataTooLargeError ? metadataTooLarge(path) : metadataError(path, error);
+    const json = await largeMetadataText(bytes, maxBytes).catch((error) => {
+      if (!(error instanceof MetadataTooLargeError)) throw metadataError(path, error);
+      throw maxBytes < MAX_METADATA_BYTES ? error : metadataTooLarge(path);
     });
     const metadata = await paced(tableMetadataOf(json, path));
     memory.shrink(json.length);
@@ -65,6 +81,14 @@ export async function readMetadataFile(store: ObjectStore, path: string, use: 'o
     memory[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The memory to wait for. The last four bytes of a gzip file state the size of its content (RFC 1952, ISIZE). */
+function sizeOf(found: Uint8Array | number, path: string): number {
+  if (typeof found === 'number')
+    return found > 0 && !path.includes('.gz') ? Math.min(found, MAX_METADATA_BYTES) : MAX_METADATA_BYTES;
+  const claimed = Buffer.from(found.buffer, found.byteOffset, found.byteLength).readUInt32LE(found.length - 4);
+  return claimed > LARGE_METADATA_BYTES ? Math.min(claimed, MAX_METADATA_BYTES) : MAX_METADATA_BYTES;
 }
 
 /** Returns the file's size instead, or 0 if it is unknown, if that is more than `maxBytes`. */

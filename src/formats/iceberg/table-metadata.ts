@@ -144,14 +144,12 @@ export function metadataText(bytes: Uint8Array, maxBytes: number): Buffer {
 }
 
 /** The same on another thread. */
-export async function largeMetadataText(bytes: Uint8Array): Promise<Buffer> {
+export async function largeMetadataText(bytes: Uint8Array, maxBytes: number): Promise<Buffer> {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view[0] !== 0x1f || view[1] !== 0x8b) return view;
-  return gunzipInThreadPool(view, { maxOutputLength: MAX_METADATA_BYTES, chunkSize: GUNZIP_CHUNK_BYTES }).catch(
-    (cause) => {
-      throw gunzipError(cause);
-    },
-  );
+  return gunzipInThreadPool(view, { maxOutputLength: maxBytes, chunkSize: GUNZIP_CHUNK_BYTES }).catch((cause) => {
+    throw gunzipError(cause);
+  });
 }
 
 const gunzipInThreadPool = promisify<Buffer, ZlibOptions, Buffer>(gunzip);
