@@ -26,14 +26,15 @@ export async function beginJob(deps: ActivityDeps, input: BeginInput): Promise<B
   });
   if ('waitsFor' in claim) return { connector, waitsFor: claim.waitsFor };
   const { epoch } = claim;
-  if (hasDestination) return { connector, epoch };
+  const begun = { connector, ...claim };
+  if (hasDestination) return begun;
   try {
     const { dryRun } = request;
     const ensure = () => ensureDestination(deps, { connectorId, dryRun });
-    return { connector, epoch, destination: await withClaim({ connectorId, epoch, runId }, ensure) };
+    return { ...begun, destination: await withClaim({ connectorId, epoch, runId }, ensure) };
   } catch (error) {
     // The workflow has to learn of the claim, to release it.
-    if (isFinal(error) && !isClaimLost(error)) return { connector, epoch, failure: describeError(error) };
+    if (isFinal(error) && !isClaimLost(error)) return { ...begun, failure: describeError(error) };
     throw error;
   }
 }

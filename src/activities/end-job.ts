@@ -11,10 +11,12 @@ import { describeError, isFinal } from './runtime/failures.ts';
 /** Binds the connector to its destination, records the end of the job, and releases the connector. All in one activity, since each is billed. */
 export async function endJob(deps: ActivityDeps, { record, request, connectorId, bind }: EndInput): Promise<EndedJob> {
   if (bind && connectorId) await bindIfPossible(deps, { connectorId, ...bind });
+  const verifiedSinceMs = bind?.unverifiedSinceMs;
   const { type, failedJobId } = await deps.catalog.reconciliation.endJob({
     job: toReconcileJob(record, request),
     failures: record.failures.map(failureMessage),
     connectorId: connectorId ?? '',
+    verifiedSince: verifiedSinceMs === undefined ? undefined : new Date(verifiedSinceMs),
     runId: activityInfo().workflowExecution?.runId ?? '',
   });
   if (type === AlertType.ALERT_TYPE_JOB_FAILED) return { alert: { type: 'job.failed' } };

@@ -71,6 +71,8 @@ export interface BegunJob {
   connector: ResolvedConnector;
   /** Absent while another job is ahead. */
   epoch?: number;
+  /** See `Destination`. */
+  unverifiedSinceMs?: number;
   /** The job that is ahead. */
   waitsFor?: string;
   /** Absent if the job waits, or had one before. */
@@ -79,12 +81,14 @@ export interface BegunJob {
   failure?: { code: string; message: string };
 }
 
-/** Where a run's tables go, and what the connector has brought there before. */
+/** Where a job's tables go, and in which state they were when it began. */
 export interface Destination {
   catalogId: string;
   namespaceId: string;
   /** The tables and views before the run that its patterns still take and that are not missing. */
   before: { tables: number; views: number };
+  /** The restore of the catalog since which no job had verified the connector's tables in full: this job verifies all that it reads. */
+  unverifiedSinceMs?: number;
 }
 
 /** A job's record as the workflow knows it. What its request says is recorded when the job begins. */
@@ -111,7 +115,7 @@ export interface EndInput extends Partial<JobClaim> {
   /** Only of a job that never began: its request, which is not recorded yet. */
   request?: ReconcileRequest;
   /** What the connector is to be bound to. Absent if the job failed early, was cancelled or is a dry run. */
-  bind?: Pick<Destination, 'catalogId' | 'namespaceId'>;
+  bind?: Pick<Destination, 'catalogId' | 'namespaceId' | 'unverifiedSinceMs'>;
 }
 
 export interface EndedJob {

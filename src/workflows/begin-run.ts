@@ -1,8 +1,8 @@
-import { makeContinueAsNewFunc } from '@temporalio/workflow';
+import { ApplicationFailure, makeContinueAsNewFunc } from '@temporalio/workflow';
 import type { Destination, JobClaim } from '../contract/activities.ts';
 import { CLAIM_LOST } from '../contract/claim.ts';
 import type { ReconcileRequest } from '../contract/job.ts';
-import { claimConnector } from './claim-connector.ts';
+import { type ClaimedConnector, claimConnector } from './claim-connector.ts';
 import { Controls } from './controls.ts';
 import { failedWith } from './failure-cause.ts';
 import { Gate } from './gate.ts';
@@ -41,7 +41,9 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
   });
 
   const claimed = (await claim()) ?? (await continueInNextRun());
-  destination ??= claimed.destination as Destination;
+  if (destination) requireSameCatalog(claimed, destination);
+  else destination = { ...(claimed.destination as Destination), unverifiedSinceMs: claimed.unverifiedSinceMs };
+  job.unverifiedSinceMs = destination.unverifiedSinceMs;
   const { before } = destination;
   if (!carried?.destination && before.tables > 0 && !isNarrowed(request)) job.count({ tablesExpected: before.tables });
 
@@ -51,7 +53,9 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
       return job.claim as JobClaim;
     },
     async reclaim() {
-      run.connector = ((await claim()) ?? (await continueInNextRun())).connector;
+      const claimed = (await claim()) ?? (await continueInNextRun());
+      requireSameCatalog(claimed, run.destination);
+      run.connector = claimed.connector;
     },
     async reclaimForEnd() {
       return (await claim()) !== undefined;
@@ -65,4 +69,16 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
     },
   };
   return run;
+}
+
+/**
+ * A job that goes on after a restore would leave out what it had stored before: that is lost, and so may be the catalogs and namespaces to
+ * which it writes.
+ */
+function requireSameCatalog({ unverifiedSinceMs }: ClaimedConnector, begun: Destination): void {
+  if (unverifiedSinceMs === undefined || unverifiedSinceMs === begun.unverifiedSinceMs) return;
+  throw ApplicationFailure.nonRetryable(
+    `The catalog was restored from a backup (${new Date(unverifiedSinceMs).toISOString()}) after this job began, so what it had ingested is lost. The next job reads everything again.`,
+    'ABORTED',
+  );
 }

@@ -10,6 +10,7 @@ import type { Wakeups } from './wakeups.ts';
 export interface ClaimedConnector {
   connector: ResolvedConnector;
   epoch: number;
+  unverifiedSinceMs?: number;
   /** Absent if the job had one before. */
   destination?: Destination;
 }
@@ -29,7 +30,7 @@ export async function claimConnector(
   const isClaimed = async () => {
     const record = { ...job.record(), failures: [] };
     const { beginJob } = control(`claims connector ${job.connectorName}`);
-    const { connector, epoch, waitsFor, destination, failure } = await beginJob({
+    const { connector, epoch, unverifiedSinceMs, waitsFor, destination, failure } = await beginJob({
       record,
       request,
       hasDestination,
@@ -41,7 +42,7 @@ export async function claimConnector(
     if (epoch === undefined) return false;
     job.claim = { connectorId: connector.connectorId, epoch };
     if (failure) throw ApplicationFailure.nonRetryable(failure.message, failure.code);
-    claimed = { connector, epoch, destination };
+    claimed = { connector, epoch, unverifiedSinceMs, destination };
     return true;
   };
   await wakeups.until(isClaimed);

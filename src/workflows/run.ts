@@ -84,8 +84,11 @@ export function readOptions({
   request,
   claim,
   job,
-}: Pick<Run, 'request' | 'claim' | 'job'>): JobClaim & RequestOptions & { full: boolean; dryRun?: boolean } {
-  const { full = false, scope, snapshots, mode, dryRun, retryOf } = request;
+  destination,
+}: Pick<Run, 'request' | 'claim' | 'job' | 'destination'>): JobClaim &
+  RequestOptions & { full: boolean; dryRun?: boolean } {
+  const full = request.full || destination.unverifiedSinceMs !== undefined;
+  const { scope, snapshots, mode, dryRun, retryOf } = request;
   const isLong = JSON.stringify({ scope, snapshots }).length > MAX_REPEATED;
   const selection = isLong ? { requestOf: job.id } : { scope, snapshots };
   return { ...claim, full, ...selection, mode, dryRun, ...(retryOf && { retries: true }) };

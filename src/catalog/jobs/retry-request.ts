@@ -34,7 +34,9 @@ export async function retryRequestOf(
       `nothing failed in job ${jobId}, which ${how}; to run it again: ${command}`,
     );
   }
-  const original = requestJson === '' ? { full } : (JSON.parse(requestJson) as ReconcileRequest);
+  const asked = requestJson === '' ? {} : (JSON.parse(requestJson) as ReconcileRequest);
+  // A job may verify everything without being asked to: the first one after the catalog was restored.
+  const original = { ...asked, ...(full && { full }) };
   const { connectorId, displayName } = connector;
   const whole: ReconcileRequest = { ...original, connector: connectorId, connectorName: displayName, trigger: 'retry' };
   const onlyObjects = kinds.length > 0 && kinds.every((kind) => OBJECTS.includes(kind));

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
 import {
   AlertType,
@@ -15,6 +16,7 @@ import { Checks, invalid, required } from '../rpc/violations.ts';
 import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim, takeClaim } from '../store/connectors/claims.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
+import { markVerified, unverifiedSinceOf } from '../store/connectors/verification.ts';
 import { ClaimLost, currentClaim, requireClaim, underClaim } from '../store/database/claim-fence.ts';
 import type { Schema } from '../store/database/schema.ts';
 import { write } from '../store/database/transaction.ts';
@@ -56,6 +58,9 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
           const after = isRepeated ? before : await putJob(trx, { ...job, connectorId });
           await putFailures(trx, job.jobId, failures);
           await releaseClaim(trx, job.jobId, connectorId || undefined);
+          if (received.verifiedSince && isComplete(after)) {
+            await markVerified(trx, connectorId, received.verifiedSince.getTime());
+          }
           return { before, after, alert: await evaluateAlert(trx, after) };
         }),
       );
@@ -76,13 +81,23 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       const before = await findJob(trx, jobId);
       const anew = await enterRun(trx, before, jobId, runId, continued);
       const claimed = await takeClaim(trx, { connectorId, jobId, runId });
-      const state = claimed.holderJobId === jobId ? JobState.JS_RUNNING : JobState.JS_QUEUED;
-      return { before, after: await putJob(trx, { ...given, connectorId, state }, { anew }), claimed };
+      const isHeld = claimed.holderJobId === jobId;
+      const state = isHeld ? JobState.JS_RUNNING : JobState.JS_QUEUED;
+      const unverifiedSince = isHeld ? await unverifiedSinceOf(trx, connectorId) : undefined;
+      // A job that has begun before goes on as it began.
+      const fullRescan = given.fullRescan || (unverifiedSince !== undefined && given.startedAt === undefined);
+      const after = await putJob(trx, { ...given, connectorId, state, fullRescan }, { anew });
+      return { before, after, claimed: { ...claimed, unverifiedSince } };
     });
     deps.observeJob(before, after);
     // Without the dead job, another one may be next.
     if (dead !== '') wakeNext(deps, connectorId);
-    return { holderJobId: claimed.holderJobId, epoch: BigInt(claimed.epoch) };
+    const { holderJobId, epoch, unverifiedSince } = claimed;
+    return {
+      holderJobId,
+      epoch: BigInt(epoch),
+      unverifiedSince: unverifiedSince === undefined ? undefined : new Date(unverifiedSince),
+    };
   }
 
   /**
@@ -131,6 +146,13 @@ async function refuseFormerRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, run
   const latest = await latestRun(trx, jobId);
   if (latest === undefined || latest === runId) return;
   throw new ClaimLost(`A later run of job ${jobId} has claimed the connector: this run may no longer end the job.`);
+}
+
+/** Whether the job reads all tables of its connector as the connector's own options say. */
+function isComplete({ dryRun, requestJson }: ReconcileJob): boolean {
+  const { scope, retryOf, snapshots, mode }: Partial<ReconcileRequest> =
+    requestJson === '' ? {} : JSON.parse(requestJson);
+  return !dryRun && [scope, retryOf, snapshots, mode].every((narrows) => narrows === undefined);
 }
 
 /** Whether the run is the job's latest; also if the caller names none. */

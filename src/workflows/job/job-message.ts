@@ -4,16 +4,27 @@ import { plural, plurals, truncate } from '../../text.ts';
 const MAX_CAUSES = 3;
 const MAX_CAUSE_LENGTH = 300;
 
-/** One sentence that states how far the job is, or how it ended: the message of its record, of its failure and of its details. */
+/**
+ * One sentence that states how far the job is, or how it ended: the message of its record, of its failure and of its details.
+ *
+ * @param restoredAtMs the job verifies everything, since the catalog was restored then
+ */
 export function jobMessage(
   { dryRun }: ReconcileRequest,
   progress: Progress,
   failures: readonly TableFailure[],
+  restoredAtMs?: number,
 ): string {
-  if (dryRun && progress.state === 'JS_SUCCEEDED') return `Dry run: ${previewText(progress.counters)}`;
-  if (dryRun && progress.state === 'JS_CANCELLED') return 'Dry run: cancelled; its list has what it found until then';
-  const message = stateText(progress, failures);
-  return dryRun ? `Dry run: ${message}` : message;
+  const message = dryRun ? `Dry run: ${dryText(progress, failures)}` : stateText(progress, failures);
+  if (restoredAtMs === undefined || !wentThrough(progress, failures)) return message;
+  const restored = new Date(restoredAtMs).toISOString().replace(/\.\d+Z$/, 'Z');
+  return `${message}; verified in full, since the catalog was restored from a backup (${restored})`;
+}
+
+function dryText(progress: Progress, failures: readonly TableFailure[]): string {
+  if (progress.state === 'JS_SUCCEEDED') return previewText(progress.counters);
+  if (progress.state === 'JS_CANCELLED') return 'cancelled; its list has what it found until then';
+  return stateText(progress, failures);
 }
 
 function stateText(progress: Progress, failures: readonly TableFailure[]): string {
@@ -59,9 +70,16 @@ function droppedText({ tablesDropped = 0, viewsDropped = 0, snapshotsDropped = 0
   return plurals([tablesDropped, 'table'], [viewsDropped, 'view'], [snapshotsDropped, 'expired snapshot']);
 }
 
+/** Whether the job has ended, and has read all that it was to read, as far as it can be read. */
+function wentThrough({ state }: Progress, failures: readonly TableFailure[]): boolean {
+  return state === 'JS_SUCCEEDED' || (state === 'JS_FAILED' && isPartial(failures));
+}
+
 /** A job whose every failure belongs to a table, a view or a namespace has done the rest. */
+const isPartial = (failures: readonly TableFailure[]) => failures.every(({ table }) => table !== '');
+
 function failureKind({ errors = 0 }: Counters, failures: readonly TableFailure[]): string {
-  return failures.every(({ table }) => table !== '') ? `Partial failure (${errors})` : 'Failed';
+  return isPartial(failures) ? `Partial failure (${errors})` : 'Failed';
 }
 
 function causesText({ errors = 0 }: Counters, failures: readonly TableFailure[]): string {

@@ -64,6 +64,8 @@ export class Job {
   waitsFor?: string;
   /** Absent before the job has its connector. */
   claim?: JobClaim;
+  /** See `Destination`. */
+  unverifiedSinceMs?: number;
   readonly #runId: string;
   readonly #onChange: (job: Job) => void;
   readonly #counts: JobCounts;
@@ -119,7 +121,7 @@ export class Job {
   }
 
   get message(): string {
-    return jobMessage(this.request, this.progress, this.failures);
+    return jobMessage(this.request, this.progress, this.failures, this.unverifiedSinceMs);
   }
 
   /** The job waits for its connector, and so for nothing else. */

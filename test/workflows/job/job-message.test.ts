@@ -8,9 +8,10 @@ const failure = (table: string, message: string): TableFailure => ({ table, code
 /** @param progress the job's state and phase, and its counters beside them */
 function messageOf(
   { state = 'JS_RUNNING', phase = '', ...counters }: Partial<Pick<Progress, 'state' | 'phase'>> & Counters,
-  { failures = [] as TableFailure[], dryRun = false } = {},
+  { failures = [] as TableFailure[], dryRun = false, restoredAtMs = undefined as number | undefined } = {},
 ): string {
-  return jobMessage({ connector: 'lake', dryRun }, { ...newProgress(), state, phase, counters }, failures);
+  const request = { connector: 'lake', dryRun };
+  return jobMessage(request, { ...newProgress(), state, phase, counters }, failures, restoredAtMs);
 }
 
 it('is the phase while the job has not ended', () => {
@@ -73,5 +74,27 @@ describe('of a dry run', () => {
     expect(messageOf({ state: 'JS_FAILED', errors: 1 }, { dryRun: true, failures: [failure('a', 'bad')] })).toBe(
       'Dry run: Partial failure (1): a: bad',
     );
+  });
+});
+
+describe('of a job that verifies everything, since the catalog was restored', () => {
+  const restoredAtMs = Date.UTC(2026, 10, 30, 12, 18, 22, 345);
+  const end = '; verified in full, since the catalog was restored from a backup (2026-11-30T12:18:22Z)';
+
+  it('says so if it went through', () => {
+    const succeeded = { state: 'JS_SUCCEEDED', tablesUnchanged: 2 } as const;
+    expect(messageOf(succeeded, { restoredAtMs })).toBe(`Nothing changed: 2 tables${end}`);
+    expect(messageOf(succeeded, { restoredAtMs, dryRun: true })).toBe(`Dry run: nothing would change${end}`);
+    const failures = [failure('sales.a', 'truncated')];
+    expect(messageOf({ state: 'JS_FAILED', errors: 1 }, { failures, restoredAtMs })).toBe(
+      `Partial failure (1): sales.a: truncated${end}`,
+    );
+  });
+
+  it('does not otherwise', () => {
+    const failures = [failure('', 'no catalog')];
+    expect(messageOf({ state: 'JS_FAILED', errors: 1 }, { failures, restoredAtMs })).toBe('Failed: no catalog');
+    expect(messageOf({ state: 'JS_RUNNING', phase: 'scanning' }, { restoredAtMs })).toBe('scanning');
+    expect(messageOf({ state: 'JS_CANCELLED' }, { restoredAtMs })).toMatch(/^Cancelled .* is kept$/);
   });
 });

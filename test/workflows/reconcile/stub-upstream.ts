@@ -80,6 +80,8 @@ export class StubUpstream implements Activities {
   alert?: EndedJob['alert'];
   /** The epoch of the next claim. */
   epoch = 1;
+  /** What each claim returns from then on. */
+  unverifiedSinceMs?: number;
   /** How long each ingest takes: so that those that run at once are seen. */
   ingestMs = 0;
   readonly #pages: Record<string, TableState>[];
@@ -154,7 +156,8 @@ export class StubUpstream implements Activities {
   async beginJob({ record, hasDestination }: BeginInput): Promise<BegunJob> {
     this.records.push(record);
     const destination = hasDestination ? undefined : this.destination;
-    return { connector: this.connector, epoch: this.epoch++, destination };
+    const { unverifiedSinceMs } = this;
+    return { connector: this.connector, epoch: this.epoch++, destination, unverifiedSinceMs };
   }
 
   async recordJob({ record }: RecordInput) {
