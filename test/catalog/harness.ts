@@ -79,7 +79,7 @@ export class FakeJobs implements JobControl {
   async cancel(jobId: string) {
     this.#reach();
     this.cancelled.push(jobId);
-    this.statuses.set(jobId, 'CANCELED');
+    if (this.statuses.has(jobId)) this.statuses.set(jobId, 'CANCELED');
   }
 
   async validate(request: { connectorId?: string; connectorJson?: string }) {

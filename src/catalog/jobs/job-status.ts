@@ -5,13 +5,14 @@ import { CodedError } from '../../errors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
+import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim } from '../store/connectors/claims.ts';
 import { findConnector } from '../store/connectors/connectors.ts';
 import { write } from '../store/database/transaction.ts';
 import { latestRun } from '../store/jobs/job-runs.ts';
-import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { findJob, getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
 import { createLiveProgress } from './live-progress.ts';
+import { sendPendingAlert } from './pending-alert.ts';
 import { wakeNext } from './wake.ts';
 
 /**
@@ -39,6 +40,8 @@ const OUTCOME_OF_CLOSED_WORKFLOW: Record<Exclude<WorkflowStatus, 'RUNNING'>, { s
   TIMED_OUT: { state: JobState.JS_FAILED, message: 'its workflow timed out in Temporal' },
 };
 
+const CANCELLED_UNSTARTED = { state: JobState.JS_CANCELLED, message: 'cancelled before it was started' };
+
 const UNKNOWN = {
   state: JobState.JS_FAILED,
   message: 'its workflow does not exist in Temporal: it was never started, or was deleted',
@@ -49,6 +52,14 @@ export interface JobStatus {
   status(jobId: string): Promise<ReconcileJob>;
   /** Updates a job's record from Temporal, and returns it with the workflow's status: undefined if unknown, or if the job has ended. */
   refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }>;
+  /**
+   * Ends a job that is to be cancelled if Temporal does not know it: it was recorded, but not started. Should its start still arrive, the claim is
+   * refused.
+   *
+   * @param job the record when its cancellation was requested
+   * @returns undefined if Temporal knows the job
+   */
+  cancelUnstarted(job: ReconcileJob): Promise<ReconcileJob | undefined>;
 }
 
 /**
@@ -65,6 +76,15 @@ export function createJobStatus(
   let awaySince: Date | undefined;
   return {
     refresh,
+
+    async cancelUnstarted(job) {
+      const { jobId } = job;
+      const run = await latestRun(db, jobId);
+      if ((await (await jobs()).describe(jobId)) !== undefined) return undefined;
+      // A start that failed has deleted its record.
+      if (!(await findJob(db, jobId))) return { ...job, ...CANCELLED_UNSTARTED };
+      return markEnded(jobId, run, CANCELLED_UNSTARTED);
+    },
 
     async status(jobId) {
       const { job, workflowStatus } = live.has(jobId)
@@ -139,17 +159,7 @@ export function createJobStatus(
     observeJob(before, after, before === after ? [] : failures);
     wakeNext(deps, after.connectorId);
     // The workflow is closed, so it cannot send the alert.
-    if (alert) {
-      await jobs()
-        .then((control) => control.alert(alert))
-        .catch((err) => {
-          logger.warn(
-            { job: jobId, err },
-            'the alert of a job cannot be sent; the next job that fails or recovers is reported instead',
-          );
-          return unclaimAlert(db, after.connectorId, alert);
-        });
-    }
+    if (alert) await sendPendingAlert(deps, after.connectorId);
     return after;
   }
 }

@@ -28,7 +28,7 @@ const MAX_STATES = 100;
 /** The service ReconcileJobs. */
 export function createJobsService(
   { db, jobs }: ServiceDeps,
-  { jobFor, status: { status, refresh } }: JobStarter,
+  { jobFor, settled, status: { status, refresh, cancelUnstarted } }: JobStarter,
 ): ReconcileJobsServiceImplementation {
   return {
     async retryReconcileJob(request) {
@@ -72,8 +72,10 @@ export function createJobsService(
       if (isEnded(job.state)) return job;
       // Marked first, so that no equal trigger joins this job from now on.
       await write(db, (trx) => store.markCancelling(trx, job.jobId));
+      // Temporal knows the job only once it was started.
+      await settled(job.jobId);
       await (await jobs()).cancel(job.jobId);
-      return status(job.jobId);
+      return (await cancelUnstarted(job)) ?? status(job.jobId);
     },
 
     async listJobFailures(request) {

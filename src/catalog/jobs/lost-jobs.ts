@@ -3,11 +3,13 @@ import { isEnded } from '../../contract/progress-message.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
+import { pendingAlerts } from '../store/connectors/alerts.ts';
 import { releaseClaim } from '../store/connectors/claims.ts';
 import { listConnectors } from '../store/connectors/connectors.ts';
 import { write } from '../store/database/transaction.ts';
 import { findJob, unfinishedJobs } from '../store/jobs/jobs.ts';
 import { createJobStatus } from './job-status.ts';
+import { sendPendingAlert } from './pending-alert.ts';
 import { wakeNext } from './wake.ts';
 
 /** How long a job that waits for its connector may have to wait for one that was terminated. */
@@ -18,7 +20,7 @@ const JOBS_AT_ONCE = 100;
 
 /**
  * Finds jobs whose workflows closed in Temporal without recording their end (terminated, timed out) or were never started, and marks them
- * as ended. Metrics, alerts and the jobs that wait for them depend on it, so this does not wait until somebody requests a job. The first
+ * as ended. Also sends alerts that nobody has sent. Metrics, alerts and the jobs that wait for them depend on it, so this does not wait until somebody requests a job. The first
  * round starts immediately, because workflows may have closed while the catalog was down.
  */
 export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>): { stop(): void } {
@@ -58,6 +60,7 @@ export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' 
       after = last?.displayName;
       more = last !== undefined;
     }
+    for (const connectorId of await pendingAlerts(db)) await sendPendingAlert(deps, connectorId);
   }
 
   async function endLost(jobId: string): Promise<void> {

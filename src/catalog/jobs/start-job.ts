@@ -41,6 +41,8 @@ export interface JobStarter {
    *   confirm the start (then the job is recorded)
    */
   jobFor(call: JobCall): Promise<TriggerReconcileResponse>;
+  /** Waits until no start of the job is in flight in this process, whether or not it succeeds. */
+  settled(jobId: string): Promise<void>;
 }
 
 /** Starts each job once, and returns the status of jobs. */
@@ -52,6 +54,8 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
 
   return {
     status,
+
+    settled: (jobId) => starting.get(jobId)?.catch(() => undefined) ?? Promise.resolve(),
 
     async jobFor({ scope, idempotencyKey, hash, prepare }) {
       // Jobs that seemed to be waiting but have ended. No trigger joins them.

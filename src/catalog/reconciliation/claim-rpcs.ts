@@ -85,8 +85,8 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       const state = isHeld ? JobState.JS_RUNNING : JobState.JS_QUEUED;
       const unverifiedSince = isHeld ? await unverifiedSinceOf(trx, connectorId) : undefined;
       // A job that has begun before goes on as it began.
-      const fullRescan = given.fullRescan || (unverifiedSince !== undefined && given.startedAt === undefined);
-      const after = await putJob(trx, { ...given, connectorId, state, fullRescan }, { anew });
+      const full = given.full || (unverifiedSince !== undefined && given.startedAt === undefined);
+      const after = await putJob(trx, { ...given, connectorId, state, full }, { anew });
       return { before, after, claimed: { ...claimed, unverifiedSince } };
     });
     deps.observeJob(before, after);
@@ -119,7 +119,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
  * @param before the job's record, if there is one
  * @param continued the run continues the one before it
  * @returns whether the job was reset and so runs again: its record starts anew
- * @throws ClaimLost if the job has ended and was not reset, or if a later run of it has claimed
+ * @throws ClaimLost if the job has ended and was not reset, was cancelled before it was started, or if a later run of it has claimed
  */
 async function enterRun(
   trx: Kysely<Schema>,
@@ -136,6 +136,9 @@ async function enterRun(
   }
   const ended = before !== undefined && isEnded(before.state);
   if (ended && isKnown) throw new ClaimLost(`Job ${jobId} has ended: its run may no longer claim the connector.`);
+  if (before?.state === JobState.JS_CANCELLED && before.runId === '' && latest === undefined) {
+    throw new ClaimLost(`Job ${jobId} was cancelled before it was started: it may not claim the connector.`);
+  }
   if (latest !== runId) await insertRun(trx, jobId, runId);
   return ended || (hasOtherRun && !continued);
 }

@@ -3,6 +3,7 @@ import { AlertType } from '../../../src/generated/reconciler/internal/v1/reconci
 import type { Connector } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { poll } from '../../jest/poll.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
@@ -51,6 +52,8 @@ it.each([
   ['scoped', { scope: { table: 't' } }],
   ['retries', { retryOf: 'job-0' }],
   ['dry runs', { dryRun: true }],
+  ['in another mode', { mode: 'METADATA_ONLY' }],
+  ['of other snapshots', { snapshots: { kind: 'CURRENT' } }],
 ])('jobs that are %s are not reported and do not count', async (_, request) => {
   const connector = await create();
   expect(await alertFor(connector, FAILED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
@@ -68,10 +71,10 @@ it('cancelled jobs are not reported and do not count', async () => {
   expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
 });
 
-it('full rescans and jobs in other modes are reported', async () => {
+it('full rescans and retries of whole jobs are reported', async () => {
   const connector = await create();
   expect(await alertFor(connector, FAILED, { full: true })).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
-  expect(await alertFor(connector, SUCCEEDED, { mode: 'METADATA_ONLY' })).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+  expect(await alertFor(connector, SUCCEEDED, { trigger: 'retry' })).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
 });
 
 it('nothing is reported without a webhook, and a new webhook starts without a previous alert', async () => {
@@ -134,27 +137,45 @@ it('the catalog sends the alert for a terminated job once it notices the termina
 });
 
 it.each([
-  ['TERMINATED', SUCCEEDED, FAILED, AlertType.ALERT_TYPE_JOB_FAILED],
-  ['COMPLETED', FAILED, SUCCEEDED, AlertType.ALERT_TYPE_JOB_RECOVERED],
-] as const)(
-  'an alert that cannot be sent for a job that is found %s is sent for the next job',
-  async (status, before, after, type) => {
-    const { connectors } = catalog.clients;
-    const connector = await create();
-    const { connectorId } = connector;
-    const { jobId: first } = await end(connector, before);
-    const { jobId } = await connectors.triggerReconcile({ connectorId });
-    catalog.jobs.statuses.set(jobId, status);
-    const sent = catalog.jobs.alerts.length;
-    using alert = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal is not available any more'));
-    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: after });
-    expect(alert).toHaveBeenCalledTimes(1);
-    alert.mockRestore();
-    expect(await alertFor(connector, before)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-    expect(await end(connector, after)).toMatchObject({ type, failedJobId: after === SUCCEEDED ? first : '' });
-    expect(catalog.jobs.alerts).toHaveLength(sent);
-  },
-);
+  ['TERMINATED', SUCCEEDED, { type: 'job.failed' }],
+  ['COMPLETED', FAILED, { type: 'job.recovered' }],
+] as const)('an alert that cannot be sent for a job that is found %s is sent later', async (status, before, alert) => {
+  const { connectors } = catalog.clients;
+  const connector = await create();
+  const { connectorId } = connector;
+  await end(connector, before);
+  const { jobId } = await connectors.triggerReconcile({ connectorId });
+  catalog.jobs.statuses.set(jobId, status);
+  using refused = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal is not available any more'));
+  await connectors.getReconcileJob({ jobId });
+  expect(refused).toHaveBeenCalled();
+  refused.mockRestore();
+  const alerts = () => catalog.jobs.alerts.filter((sent) => sent.jobId === jobId);
+  expect(alerts()).toEqual([]);
+  // The catalog looks at its start, and then every half a minute.
+  await catalog.restart();
+  await poll(alerts).toEqual([expect.objectContaining(alert)]);
+  await catalog.restart();
+  await poll(() => catalog.jobs.described.includes(jobId)).toBe(true);
+  expect(alerts()).toHaveLength(1);
+});
+
+it('the alert of a job whose workflow was terminated after its end, and before it sent the alert, is sent', async () => {
+  const connector = await create();
+  const { jobId } = await end(connector, FAILED);
+  const alerts = () => catalog.jobs.alerts.filter((sent) => sent.jobId === jobId);
+  const restart = async () => {
+    catalog.jobs.described.length = 0;
+    await catalog.restart();
+    await poll(() => catalog.jobs.described).toContain(jobId);
+  };
+  catalog.jobs.statuses.set(jobId, 'RUNNING');
+  await restart();
+  expect(alerts()).toEqual([]);
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
+  await restart();
+  await poll(alerts).toEqual([{ jobId, type: 'job.failed', connectorName: connector.displayName }]);
+});
 
 it('the next job, which takes over the connector, notices the end of the previous one', async () => {
   const { connectors } = catalog.clients;

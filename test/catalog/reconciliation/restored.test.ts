@@ -45,8 +45,8 @@ async function run(
   const runId = `run-${jobs}`;
   const { unverifiedSince } = await catalog.clients.reconciliation.claimConnector({ connectorId, job, runId });
   await catalog.clients.reconciliation.endJob({ job: { ...job, state }, connectorId, runId, verifiedSince });
-  const { fullRescan } = await catalog.clients.connectors.getReconcileJob({ jobId: job.jobId });
-  return { unverifiedSince, fullRescan };
+  const { full } = await catalog.clients.connectors.getReconcileJob({ jobId: job.jobId });
+  return { unverifiedSince, full };
 }
 const isUnverified = async (connectorId: string) =>
   (await run(connectorId, {}, { verifiedSince: undefined })).unverifiedSince;
@@ -59,9 +59,9 @@ describe('a connector of a catalog that was restored', () => {
     const connectorId = await unverified();
     expect(await run(connectorId, { trigger: 'schedule', allowMissing: true }, { state })).toEqual({
       unverifiedSince: RESTORED_AT,
-      fullRescan: true,
+      full: true,
     });
-    expect(await run(connectorId, {})).toEqual({ unverifiedSince: undefined, fullRescan: false });
+    expect(await run(connectorId, {})).toEqual({ unverifiedSince: undefined, full: false });
   });
 
   it.each<[string, object, object?]>([
@@ -74,7 +74,7 @@ describe('a connector of a catalog that was restored', () => {
     ['that began after an earlier restore', {}, { verifiedSince: new Date('2026-11-29') }],
   ])('is not verified by a job %s', async (_, request, options) => {
     const connectorId = await unverified();
-    expect(await run(connectorId, request, options)).toEqual({ unverifiedSince: RESTORED_AT, fullRescan: true });
+    expect(await run(connectorId, request, options)).toEqual({ unverifiedSince: RESTORED_AT, full: true });
     expect(await isUnverified(connectorId)).toEqual(RESTORED_AT);
   });
 
@@ -82,7 +82,7 @@ describe('a connector of a catalog that was restored', () => {
     const connectorId = await unverified();
     const startedAt = new Date(RESTORED_AT.getTime() - 60_000);
     const options = { startedAt, verifiedSince: undefined };
-    expect(await run(connectorId, {}, options)).toEqual({ unverifiedSince: RESTORED_AT, fullRescan: false });
+    expect(await run(connectorId, {}, options)).toEqual({ unverifiedSince: RESTORED_AT, full: false });
   });
 
   it('gets a full retry of what failed in the job that verified it', async () => {

@@ -90,23 +90,29 @@ describe('metrics of the catalog', () => {
     await record(connector, { ...good, finishedAt: ago(60), dryRun: true });
     await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","scope":{"table":"t"}}' });
     await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","retryOf":"job-1"}' });
+    await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","mode":"METADATA_ONLY"}' });
+    const current = '{"connector":"c","snapshots":{"kind":"CURRENT"}}';
+    await record(connector, { ...good, finishedAt: ago(60), requestJson: current });
     expect(await status()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 0, running: 0 });
     await record(connector, { state: JobState.JS_FAILED, startedAt: ago(50), finishedAt: ago(40), dryRun: true });
     expect((await status()).failed).toBe(0);
 
-    await record(connector, { state: JobState.JS_FAILED, startedAt: ago(30), finishedAt: ago(20) });
+    const older = await record(connector, { state: JobState.JS_FAILED, startedAt: ago(30), finishedAt: ago(20) });
+    const failed = await record(connector, { state: JobState.JS_FAILED, createdAt: ago(-0.5), finishedAt: ago(15) });
     expect(await status()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 1 });
     // A run of one table or a dry run does not affect the status.
     const oneTable = '{"connector":"c","scope":{"table":"t"}}';
     await record(connector, { createdAt: ago(-1), ...good, finishedAt: ago(10), requestJson: oneTable });
     await record(connector, { createdAt: ago(-2), ...good, finishedAt: ago(10), dryRun: true });
     expect(await status()).toMatchObject({ failed: 1 });
-    await record(connector, {
-      createdAt: ago(-3),
-      ...good,
-      finishedAt: ago(9),
-      requestJson: '{"connector":"c","retryOf":"job-2"}',
-    });
+    const retry = (createdAt: Date, retryOf: string, job: object) =>
+      record(connector, { finishedAt: ago(9), ...job, createdAt, requestJson: JSON.stringify({ retryOf }) });
+    // A retry of an older job repairs nothing of what failed in the last one.
+    await retry(ago(-3), older, good);
+    expect(await status()).toMatchObject({ failed: 1 });
+    const partly = await retry(ago(-3.1), failed, { state: JobState.JS_FAILED });
+    expect(await status()).toMatchObject({ failed: 1 });
+    await retry(ago(-3.2), partly, good);
     expect(await status()).toMatchObject({ failed: 0 });
     await record(connector, {
       createdAt: ago(-4),
@@ -128,6 +134,22 @@ describe('metrics of the catalog', () => {
     await record(connector, { state: JobState.JS_RUNNING, startedAt: ago(10) });
     const now = await status();
     expect([now.metricOf('unattended_seconds'), now.metricOf('queued_jobs'), now.running]).toEqual([0, 1, 1]);
+  });
+
+  it('show when three runs of a calendar are overdue', async () => {
+    const policy = { enabled: true, cron: ['0 6 * * 1-5'], timeZone: 'Europe/Vienna' };
+    const connector = await create({ policy });
+    // Friday, a minute after the run of 6:00 in Vienna.
+    const finishedAt = new Date('2026-10-23T04:01:00Z');
+    await record(connector, { state: JobState.JS_SUCCEEDED, createdAt: finishedAt, finishedAt });
+    // Wednesday at 6:00: on Sunday, clocks went back by an hour.
+    const third = Date.parse('2026-10-28T05:00:00Z');
+    const interval = async () =>
+      sum(await metrics(), 'reconciler_connector_interval_seconds', { connector: connector.displayName });
+    expect(await interval()).toBeCloseTo((third - finishedAt.getTime()) / 3000, 3);
+    const update = { connector: { connectorId: connector.connectorId, policy: { ...policy, enabled: false } } };
+    await catalog.clients.connectors.updateConnector({ ...update, updateMask: ['policy'] });
+    expect(await interval()).toBeUndefined();
   });
 
   it('omit deleted connectors', async () => {

@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely';
-import type { AlertRequest, AlertType, ReconcileRequest } from '../../../contract/job.ts';
+import type { AlertRequest, AlertType } from '../../../contract/job.ts';
 import { type Connector, ConnectorState } from '../../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../../generated/reconciler/v1/jobs.ts';
 import type { Schema } from '../database/schema.ts';
 import { write } from '../database/transaction.ts';
 import { findConnector } from './connectors.ts';
+import { isWholeRun } from './whole-run.ts';
 
 type Db = Kysely<Schema>;
 
@@ -12,6 +13,8 @@ interface LastAlert {
   jobId: string;
   type: AlertType;
   failedJobId?: string;
+  /** Nobody has confirmed that its delivery was started. Only of a connector's last alert. */
+  pending?: true;
 }
 
 /**
@@ -30,7 +33,10 @@ export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertReq
     .where('job_id', '=', job.jobId)
     .execute();
   if (!connector || alert === 'none') return undefined;
-  const { displayName: connectorName, policy } = connector;
+  return alertRequest(connector, alert);
+}
+
+function alertRequest({ displayName: connectorName, policy }: Connector, alert: LastAlert): AlertRequest {
   return { ...alert, connectorName, ...(policy?.taskQueue && { taskQueue: policy.taskQueue }) };
 }
 
@@ -44,7 +50,7 @@ async function decideAlert(db: Db, job: ReconcileJob, connector: Connector | und
   const alert: LastAlert = failed
     ? { jobId: job.jobId, type: 'job.failed' }
     : { jobId: job.jobId, type: 'job.recovered', failedJobId: last?.jobId };
-  await setLastAlert(db, connector.connectorId, JSON.stringify(alert));
+  await setLastAlert(db, connector.connectorId, JSON.stringify({ ...alert, pending: true }));
   return alert;
 }
 
@@ -55,13 +61,30 @@ async function alertOfJob(db: Db, jobId: string): Promise<LastAlert | 'none' | u
   return row.alert === '' ? 'none' : JSON.parse(row.alert);
 }
 
-/** Restores the previous alert, since this one could not be sent. */
-export async function unclaimAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
+/**
+ * The connector's last alert, if it is not known whether its delivery was started. A job's workflow starts it after the job has ended; if it was
+ * terminated by then, nobody does.
+ */
+export async function pendingAlert(db: Db, connectorId: string): Promise<AlertRequest | undefined> {
+  const [connector, last] = [await findConnector(db, connectorId), await lastAlert(db, connectorId)];
+  if (!connector || !last?.pending) return undefined;
+  const { pending: _, ...alert } = last;
+  return alertRequest(connector, alert);
+}
+
+/** Ids of connectors whose last alert is pending. */
+export async function pendingAlerts(db: Db): Promise<string[]> {
+  const query = db.selectFrom('connectors').select('connector_id').where('last_alert', 'like', '%"pending":true%');
+  return (await query.execute()).map((row) => row.connector_id);
+}
+
+/** Records that the delivery of a job's alert was started. */
+export async function alertStarted(db: Db, connectorId: string, jobId: string): Promise<void> {
   await write(db, async (trx) => {
-    if ((await lastAlert(trx, connectorId))?.jobId !== alert.jobId) return;
-    const before: LastAlert | undefined =
-      alert.failedJobId === undefined ? undefined : { jobId: alert.failedJobId, type: 'job.failed' };
-    await setLastAlert(trx, connectorId, before ? JSON.stringify(before) : '');
+    const last = await lastAlert(trx, connectorId);
+    if (last?.jobId !== jobId || !last.pending) return;
+    const { pending: _, ...alert } = last;
+    await setLastAlert(trx, connectorId, JSON.stringify(alert));
   });
 }
 
@@ -70,11 +93,9 @@ export async function resetAlerts(db: Db, connectorId: string): Promise<void> {
   await setLastAlert(db, connectorId, '');
 }
 
-/** Whether the job shows the connector's status: it succeeded or failed, had no scope, was no retry and no dry run. */
-function countsForAlerts({ state, dryRun, requestJson }: ReconcileJob): boolean {
-  if (dryRun || (state !== JobState.JS_FAILED && state !== JobState.JS_SUCCEEDED)) return false;
-  const { scope, retryOf }: Partial<ReconcileRequest> = requestJson === '' ? {} : JSON.parse(requestJson);
-  return scope === undefined && retryOf === undefined;
+/** Whether the job shows the connector's status: it succeeded or failed, as a whole run. */
+function countsForAlerts(job: ReconcileJob): boolean {
+  return (job.state === JobState.JS_FAILED || job.state === JobState.JS_SUCCEEDED) && isWholeRun(job);
 }
 
 async function lastAlert(db: Db, connectorId: string): Promise<LastAlert | undefined> {

@@ -1,17 +1,24 @@
 import type { Kysely } from 'kysely';
+import type { ReconcileRequest } from '../../../contract/job.ts';
 import { durationSeconds } from '../../../durations.ts';
 import { Connector } from '../../../generated/reconciler/v1/connectors.ts';
+import { nextTimes } from '../../../temporal/next-times.ts';
 import { TENANT } from '../../identity/tenant.ts';
+import { compiledQuery } from '../database/compiled-query.ts';
 import type { Schema } from '../database/schema.ts';
+import { wholeRuns } from './whole-run.ts';
 
 /** Status of a connector's runs. Times are milliseconds since 1970. */
 export interface ConnectorLag {
   name: string;
-  /** End of its last good run, which is a successful run of all tables that was not a dry run; otherwise its creation time. */
+  /** End of its last good run, which is a successful whole run (see `isWholeRun`); otherwise its creation time. */
   goodSince: number;
-  /** 0 if it has no schedule with an interval, or is not active. */
+  /**
+   * Time between its scheduled runs. For a calendar, a third of the time from the last good run to the third scheduled one after it, so that
+   * three missed runs are three intervals, however unequal they are. 0 if it has no enabled schedule, or is not active.
+   */
   intervalSeconds: number;
-  /** Whether the last run without a scope, or the last retry of such a run, failed. */
+  /** Whether its last whole run, or the last retry of what failed in it, failed. */
   lastFailed: boolean;
   running: number;
   queued: number;
@@ -26,6 +33,7 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
     .select((eb) => {
       const jobs = eb.selectFrom('jobs as j').whereRef('j.connector_id', '=', 'c.connector_id');
       return [
+        'c.connector_id as connectorId',
         'c.display_name as name',
         'c.state as state',
         'c.body as body',
@@ -33,22 +41,17 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
         jobs
           .select('j.finished_at')
           .where('j.state', '=', 'JS_SUCCEEDED')
-          .where('j.dry_run', '=', 0)
-          // A run of some tables does not show that the others are up to date.
-          .where('j.request_json', 'not like', '%"scope":%')
-          .where('j.request_json', 'not like', '%"retryOf":%')
+          .where(wholeRuns)
           .orderBy('j.job_num', 'desc')
           .limit(1)
           .as('goodAt'),
         jobs
-          .select('j.state')
+          .select('j.job_id')
           .where('j.state', 'in', ['JS_SUCCEEDED', 'JS_FAILED'])
-          .where('j.dry_run', '=', 0)
-          // Runs with a scope do not count; retries do, since they repeat everything that failed.
-          .where('j.request_json', 'not like', '%"scope":%')
+          .where(wholeRuns)
           .orderBy('j.job_num', 'desc')
           .limit(1)
-          .as('lastState'),
+          .as('lastJobId'),
         jobs
           .select((on) => on.fn.countAll<number>().as('n'))
           .where('j.state', '=', 'JS_RUNNING')
@@ -65,21 +68,56 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
     })
     .where('c.tenant_id', '=', TENANT)
     .execute();
-  return rows.map((row) => {
+  const lags: ConnectorLag[] = [];
+  for (const row of rows) {
+    const goodSince = row.goodAt ?? row.createdAt;
     const active = row.state === 'CONNECTOR_STATE_ACTIVE';
-    return {
+    lags.push({
       name: row.name,
-      goodSince: row.goodAt ?? row.createdAt,
-      intervalSeconds: active ? intervalOf(row.body) : 0,
-      lastFailed: row.lastState === 'JS_FAILED',
+      goodSince,
+      intervalSeconds: active ? intervalOf(row.body, goodSince) : 0,
+      lastFailed: row.lastJobId !== null && (await isFailed(db, row.connectorId, row.lastJobId)),
       running: Number(row.running),
       queued: Number(row.queued),
       ...(active && row.oldestQueuedAt != null && { oldestQueuedAt: row.oldestQueuedAt }),
-    };
-  });
+    });
+  }
+  return lags;
 }
 
-function intervalOf(body: string): number {
+/** Whether a job failed, and no retry has repaired what failed in it. A retry of another, older job does not count. */
+async function isFailed(db: Kysely<Schema>, connectorId: string, jobId: string): Promise<boolean> {
+  const [job] = await stateOf(db, jobId);
+  if (job?.state !== 'JS_FAILED') return false;
+  const retries = await db
+    .selectFrom('jobs as j')
+    .select(['j.job_id', 'j.state', 'j.request_json'])
+    .where('j.connector_id', '=', connectorId)
+    .where('j.created_at', '>=', job.created_at)
+    .where('j.dry_run', '=', 0)
+    .where('j.request_json', 'like', '%"retryOf":%')
+    .orderBy('j.created_at')
+    .execute();
+  // The job, its retries and their retries.
+  const tries = new Set([jobId]);
+  let last: string = job.state;
+  for (const { job_id, state, request_json } of retries) {
+    const { retryOf } = JSON.parse(request_json) as ReconcileRequest;
+    if (retryOf === undefined || !tries.has(retryOf)) continue;
+    tries.add(job_id);
+    if (state === 'JS_SUCCEEDED' || state === 'JS_FAILED') last = state;
+  }
+  return last === 'JS_FAILED';
+}
+
+const stateOf = compiledQuery((db, jobId: string) =>
+  db.selectFrom('jobs').select(['state', 'created_at']).where('job_id', '=', jobId),
+);
+
+function intervalOf(body: string, goodSince: number): number {
   const { policy } = Connector.fromJSON(JSON.parse(body));
-  return policy?.enabled ? durationSeconds(policy.interval) : 0;
+  if (!policy?.enabled) return 0;
+  if (policy.cron.length === 0) return durationSeconds(policy.interval);
+  const third = nextTimes(policy.cron, policy.timeZone, new Date(goodSince), 3)[2];
+  return third === undefined ? 0 : (third.getTime() - goodSince) / 3000;
 }
