@@ -21,7 +21,7 @@ beforeAll(async () => {
     statements.add(sql);
     return prepare.call(this, sql);
   };
-  catalog = await TestCatalog.start();
+  catalog = await TestCatalog.start({ retention: { jobsMs: 1, dryRunsMs: 1, idempotencyKeysMs: 1, stagesMs: 1 } });
 });
 afterAll(async () => {
   prototype.prepare = prepare;
@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 /** Database tables that grow with the files of all tables, or with the history of one table. */
-const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_changes', 'snapshots'];
+const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_changes', 'snapshots', 's'];
 
 /** Equalities that select a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
@@ -53,6 +53,7 @@ const NARROW = [
   /\(removed_ord,file_num,added_ord\)>\(\?,\?,\?\) AND removed_ord<\?/,
   /chain_num=\? AND ord[<>]\?/,
   /snapshots_expired \(table_num=\?\)/,
+  /snapshots_staged \(staged_at>\? AND staged_at<\?\)/,
 ];
 
 /**

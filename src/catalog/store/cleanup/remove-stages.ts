@@ -6,18 +6,21 @@ import { DELETING_KEY, deleteMemberships, MARK_DELETING } from './delete-members
 import type { Removed } from './removed.ts';
 
 type Db = Kysely<Schema>;
-type Stage = NonNullable<Awaited<ReturnType<typeof abandonedStage>>>;
+interface Stage {
+  snapshot_num: number;
+  chain_num: number;
+  ord: number;
+  staged_at: number | null;
+}
+
+const NONE: Pick<Stage, 'staged_at' | 'snapshot_num'> = { staged_at: 0, snapshot_num: 0 };
 
 /**
  * Removes what was staged for snapshots to which no stream has been opened since this time, because the job that did was ended. Snapshots
  * that readers do not see are removed with it; the others keep their metadata. What a job has staged that still runs, paused or not, stays.
  */
 export async function* removeStages(db: Db, before: number): AsyncGenerator<Removed> {
-  for (
-    let stage = await abandonedStage(db, before);
-    stage;
-    stage = await abandonedStage(db, before, stage.snapshot_num)
-  ) {
+  for (let stage = await nextStage(db, before); stage; stage = await nextStage(db, before, stage)) {
     const { snapshot_num, chain_num: chain, ord } = stage;
     if (!(await write(db, (trx) => markDeleting(trx, stage as Stage)))) continue;
     await deleteMemberships(db, { chain, ord });
@@ -40,12 +43,15 @@ export async function* removeStages(db: Db, before: number): AsyncGenerator<Remo
   }
 }
 
-async function abandonedStage(db: Db, before: number, after = 0) {
+/** The next abandoned stage, in the order of `staged_at`. */
+async function nextStage(db: Db, before: number, after = NONE): Promise<Stage | undefined> {
   return db
     .selectFrom('snapshots as s')
     .select(['s.snapshot_num', 's.chain_num', 's.ord', 's.staged_at'])
     .where('s.staged_at', '<=', before)
-    .where('s.snapshot_num', '>', after)
+    .where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('s.staged_at', 's.snapshot_num'), '>', tuple(after.staged_at, after.snapshot_num)),
+    )
     .where(({ not, exists, selectFrom }) =>
       not(
         exists(
@@ -59,6 +65,7 @@ async function abandonedStage(db: Db, before: number, after = 0) {
         ),
       ),
     )
+    .orderBy('s.staged_at')
     .orderBy('s.snapshot_num')
     .limit(1)
     .executeTakeFirst();
