@@ -92,8 +92,8 @@ const schema = z.object({
   RECONCILER_HEARTBEAT_SECONDS: z.coerce.number().min(1, 'is below 1').max(30, 'is above 30').default(10),
   /** How long jobs are kept after they ended. */
   RECONCILER_RETENTION_JOBS: retention('90d'),
-  /** How long the changes of dry runs are kept after they ended. */
-  RECONCILER_RETENTION_DRY_RUNS: retention('14d'),
+  /** How long the reports of jobs, and the changes of dry runs, are kept after they ended. */
+  RECONCILER_RETENTION_REPORTS: retention('14d'),
   RECONCILER_RETENTION_IDEMPOTENCY_KEYS: retention('7d'),
   /** How long unfinished snapshots are kept after the last stream was opened for them. */
   RECONCILER_RETENTION_STAGES: retention('7d'),
@@ -119,7 +119,7 @@ function codecKey(entry: string): CodecKeyReference {
 /** How long the catalog keeps what is no longer needed, in milliseconds. Absent: for ever. */
 export interface Retention {
   jobsMs?: number;
-  dryRunsMs?: number;
+  reportsMs?: number;
   idempotencyKeysMs?: number;
   stagesMs?: number;
 }
@@ -175,7 +175,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     heartbeatMs: settings.RECONCILER_HEARTBEAT_SECONDS * 1000,
     retention: {
       jobsMs: settings.RECONCILER_RETENTION_JOBS,
-      dryRunsMs: settings.RECONCILER_RETENTION_DRY_RUNS,
+      reportsMs: settings.RECONCILER_RETENTION_REPORTS,
       idempotencyKeysMs: settings.RECONCILER_RETENTION_IDEMPOTENCY_KEYS,
       stagesMs: settings.RECONCILER_RETENTION_STAGES,
     },

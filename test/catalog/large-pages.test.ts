@@ -104,6 +104,14 @@ const RECIPES: Record<string, () => Promise<object>> = {
     await catalog.clients.reconciliation.recordJobChanges({ jobId: job.jobId, changes });
     return { jobId: job.jobId };
   },
+  async ListJobOutcomes() {
+    const job = { jobId: 'outcomes', connectorId: await connector(), state: JobState.JS_SUCCEEDED };
+    await catalog.clients.reconciliation.recordJob({ job });
+    const kind = JobChangeKind.JOB_CHANGE_KIND_TABLE;
+    const outcomes = some(300).map((n) => ({ kind, name: `${n}`.padEnd(8000), destination: 'x'.repeat(8000) }));
+    await catalog.clients.reconciliation.recordJobOutcomes({ jobId: job.jobId, step: 'one', outcomes });
+    return { jobId: job.jobId };
+  },
   async ListSnapshots() {
     const table = await TestTable.create(catalog);
     for (const snapshotId of [1, 2, 3]) {
@@ -251,6 +259,7 @@ const COUNTS: Record<string, number> = {
   ListReconcileJobs: 6,
   ListJobFailures: 300,
   ListJobChanges: 300,
+  ListJobOutcomes: 300,
   ListSnapshots: 3,
   ListColumnStats: 4,
   ListFileColumnStats: 4,

@@ -11,8 +11,9 @@ import { Checks, checkIds } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
 import { write } from '../store/database/transaction.ts';
-import { listChanges, requireChanges } from '../store/jobs/job-changes.ts';
+import { listChanges } from '../store/jobs/job-changes.ts';
 import { listOutcomes } from '../store/jobs/job-outcomes.ts';
+import { requireReport } from '../store/jobs/job-report.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { retryRequestOf } from './retry-request.ts';
 import type { JobStarter } from './start-job.ts';
@@ -93,7 +94,7 @@ export function createJobsService(
       checkIds({ job_id: request.jobId });
       const size = pageSize(request.pageSize);
       const after = changeTokens.decode(request.pageToken, request.jobId);
-      await requireChanges(db, await store.getJob(db, request.jobId));
+      await requireReport(db, await store.getJob(db, request.jobId));
       const { items, last } = await listChanges(db, request.jobId, size, after);
       const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
       return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
@@ -103,7 +104,7 @@ export function createJobsService(
       checkIds({ job_id: request.jobId });
       const size = pageSize(request.pageSize);
       const after = outcomeTokens.decode(request.pageToken, request.jobId);
-      await store.getJob(db, request.jobId);
+      await requireReport(db, await store.getJob(db, request.jobId));
       const { items, last } = await listOutcomes(db, request.jobId, size, after);
       const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
       return { outcomes: items, nextPageToken: cursor ? outcomeTokens.encode(cursor, request.jobId) : '' };

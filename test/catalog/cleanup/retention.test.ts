@@ -9,7 +9,7 @@ import { added, TestTable } from '../files.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
 import { DAY, HOUR, MachineClock, MINUTE } from '../machine-clock.ts';
 
-const RETENTION = { jobsMs: 90 * DAY, dryRunsMs: 14 * DAY, idempotencyKeysMs: 7 * DAY, stagesMs: 7 * DAY };
+const RETENTION = { jobsMs: 90 * DAY, reportsMs: 14 * DAY, idempotencyKeysMs: 7 * DAY, stagesMs: 7 * DAY };
 
 let machine: MachineClock;
 let catalog: TestCatalog;
@@ -196,9 +196,9 @@ describe('jobs', () => {
     await close();
     await catalog.restart();
     expect(steps).toEqual([
-      { failures: 1000, changes: 0 },
-      { failures: 1000, changes: 0 },
-      { failures: 500, changes: 0, jobs: 11 },
+      { failures: 1000, changes: 0, outcomes: 0 },
+      { failures: 1000, changes: 0, outcomes: 0 },
+      { failures: 500, changes: 0, outcomes: 0, jobs: 11 },
     ]);
   });
 });
@@ -223,13 +223,43 @@ describe('changes of dry runs', () => {
     const list = async (jobId: string) =>
       (await catalog.clients.jobs.listJobChanges({ jobId, pageSize: 1000 })).changes.length;
     expect([await list('long'), await list('new')]).toEqual([600, 600]);
-    const message = `the changes of dry run old were removed some time after it had ended (RECONCILER_RETENTION_DRY_RUNS); for a new list: reconciler connector trigger ${displayName} --dry-run`;
+    const message = `the changes of dry run old were removed some time after it had ended (RECONCILER_RETENTION_REPORTS); for a new list: reconciler connector trigger ${displayName} --dry-run`;
     expect(await failure(list('old'))).toEqual({ code: 'NOT_FOUND', message });
     expect(await catalog.clients.connectors.getReconcileJob({ jobId: 'old' })).toMatchObject({ dryRun: true });
     // A job that is reset makes another list.
     await catalog.claim(connectorId, 'old', { connectorName: displayName, dryRun: true });
     await catalog.clients.reconciliation.recordJobChanges({ jobId: 'old', changes: [change('a.t')] });
     expect(await list('old')).toBe(1);
+  });
+});
+
+describe('reports of jobs', () => {
+  it('are removed 14 days after the job ended, which stays', async () => {
+    const connector = await create();
+    const { connectorId, displayName: connectorName } = connector;
+    const report = async (jobId: string) => {
+      const job = { jobId, connectorId, connectorName };
+      await catalog.clients.reconciliation.recordJob({ job: { ...job, state: JobState.JS_RUNNING } });
+      const tables = Array.from({ length: 2500 }, (_, i) => ({
+        kind: JobChangeKind.JOB_CHANGE_KIND_TABLE,
+        name: `a.t${i}`,
+      }));
+      for (const outcomes of [tables.slice(0, 1000), tables.slice(1000, 2000), tables.slice(2000)]) {
+        await catalog.clients.reconciliation.recordJobOutcomes({ jobId, step: 's', outcomes });
+      }
+      await catalog.clients.reconciliation.recordJob({ job: { ...job, state: JobState.JS_SUCCEEDED } });
+    };
+    await report('first');
+    machine.pass(14 * DAY);
+    await report('second');
+    expect(await removed()).toEqual({ outcomes: 2500 });
+    const list = async (jobId: string) =>
+      (await catalog.clients.jobs.listJobOutcomes({ jobId, pageSize: 1000 })).outcomes.length;
+    expect(await list('second')).toBe(1000);
+    const message = 'the report of job first was removed some time after it had ended (RECONCILER_RETENTION_REPORTS)';
+    expect(await failure(list('first'))).toEqual({ code: 'NOT_FOUND', message });
+    expect(await catalog.clients.connectors.getReconcileJob({ jobId: 'first' })).toMatchObject({ connectorName });
+    expect(await removed()).toEqual({});
   });
 });
 

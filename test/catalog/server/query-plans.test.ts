@@ -21,7 +21,7 @@ beforeAll(async () => {
     statements.add(sql);
     return prepare.call(this, sql);
   };
-  catalog = await TestCatalog.start({ retention: { jobsMs: 1, dryRunsMs: 1, idempotencyKeysMs: 1, stagesMs: 1 } });
+  catalog = await TestCatalog.start({ retention: { jobsMs: 1, reportsMs: 1, idempotencyKeysMs: 1, stagesMs: 1 } });
 });
 afterAll(async () => {
   prototype.prepare = prepare;

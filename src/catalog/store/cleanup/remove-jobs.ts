@@ -3,13 +3,12 @@ import type { Schema } from '../database/schema.ts';
 import { write } from '../database/transaction.ts';
 import { neededJobs } from '../jobs/needed-jobs.ts';
 import type { Removed } from './removed.ts';
+import { ROWS, removeRowsOfJobs } from './rows-of-jobs.ts';
 
 type Db = Kysely<Schema>;
 
 /** Jobs per transaction: some milliseconds, since each is in seven indexes. */
 const STEP = 100;
-/** Rows of a table that belongs to jobs, per transaction. */
-const ROWS = 1000;
 /** Jobs of a connector that stay, however old they are. */
 const KEPT = 20;
 
@@ -82,57 +81,15 @@ async function endedJobs(
 
 /** Removes some of what belongs to the jobs or, if nothing is left of it, the jobs. */
 async function removeStep(db: Db, jobs: string[]): Promise<Removed> {
-  const failures = await db
-    .deleteFrom('job_failures')
-    .where(({ eb, refTuple, selectFrom }) =>
-      eb(
-        refTuple('job_id', 'table_name'),
-        'in',
-        selectFrom('job_failures')
-          .select(['job_id', 'table_name'])
-          .where('job_id', 'in', jobs)
-          .limit(ROWS)
-          .$asTuple('job_id', 'table_name'),
-      ),
-    )
-    .executeTakeFirst();
-  const changes = await db
-    .deleteFrom('job_changes')
-    .where(({ eb, refTuple, selectFrom }) =>
-      eb(
-        refTuple('job_id', 'kind', 'name'),
-        'in',
-        selectFrom('job_changes')
-          .select(['job_id', 'kind', 'name'])
-          .where('job_id', 'in', jobs)
-          .limit(ROWS)
-          .$asTuple('job_id', 'kind', 'name'),
-      ),
-    )
-    .executeTakeFirst();
-  const outcomes = await db
-    .deleteFrom('job_outcomes')
-    .where(({ eb, refTuple, selectFrom }) =>
-      eb(
-        refTuple('job_id', 'kind', 'name', 'step'),
-        'in',
-        selectFrom('job_outcomes')
-          .select(['job_id', 'kind', 'name', 'step'])
-          .where('job_id', 'in', jobs)
-          .limit(ROWS)
-          .$asTuple('job_id', 'kind', 'name', 'step'),
-      ),
-    )
-    .executeTakeFirst();
+  const removed = {
+    failures: await removeRowsOfJobs(db, 'job_failures', jobs),
+    changes: await removeRowsOfJobs(db, 'job_changes', jobs),
+    outcomes: await removeRowsOfJobs(db, 'job_outcomes', jobs),
+  };
   const runs = await db
     .deleteFrom('job_runs')
     .where('run_num', 'in', (eb) => eb.selectFrom('job_runs').select('run_num').where('job_id', 'in', jobs).limit(ROWS))
     .executeTakeFirst();
-  const removed = {
-    failures: Number(failures.numDeletedRows),
-    changes: Number(changes.numDeletedRows),
-    outcomes: Number(outcomes.numDeletedRows),
-  };
   if ([...Object.values(removed), Number(runs.numDeletedRows)].includes(ROWS)) return removed;
   await db.deleteFrom('idempotency_keys').where('resource_id', 'in', jobs).execute();
   const { numDeletedRows } = await db.deleteFrom('jobs').where('job_id', 'in', jobs).executeTakeFirst();

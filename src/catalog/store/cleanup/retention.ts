@@ -5,9 +5,9 @@ import type { Retention } from '../../../config.ts';
 import type { Clock } from '../clock/clock.ts';
 import { underClaim } from '../database/claim-fence.ts';
 import type { Schema } from '../database/schema.ts';
-import { removeChanges } from './remove-changes.ts';
 import { removeJobs } from './remove-jobs.ts';
 import { removeKeys } from './remove-keys.ts';
+import { removeReports } from './remove-reports.ts';
 import { removeStages } from './remove-stages.ts';
 import type { Removed, RemovedKind } from './removed.ts';
 
@@ -26,7 +26,7 @@ type Remover = (db: Kysely<Schema>, before: number) => AsyncIterable<Removed>;
 
 const REMOVERS: readonly [keyof Retention, Remover][] = [
   ['jobsMs', removeJobs],
-  ['dryRunsMs', removeChanges],
+  ['reportsMs', removeReports],
   ['idempotencyKeysMs', removeKeys],
   ['stagesMs', removeStages],
 ];

@@ -208,7 +208,8 @@ export interface JobRow {
   /** The alert that its end caused, as JSON (see alerts.ts): empty if it caused none, null before that was determined. */
   alert: string | null;
   /** 1 if it was a dry run whose list of changes was removed. */
-  changes_removed: Generated<number>;
+  /** 0 if the job's report is there, 1 while it is being removed, 2 if it was removed. */
+  report: Generated<number>;
 }
 
 /** A Temporal run of a job that has claimed its connector or waited for it. The latest one has the highest number. */

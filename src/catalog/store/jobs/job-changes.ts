@@ -11,7 +11,6 @@ import {
   type ReconcileJob,
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { formatName, parseName } from '../../../names.ts';
-import { shellWord } from '../../../text.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { Schema } from '../database/schema.ts';
 
@@ -70,17 +69,6 @@ async function refuseTakenDestination(
 export interface ChangeCursor {
   kind: string;
   name: string;
-}
-
-/** @throws CodedError NOT_FOUND if the list was removed */
-export async function requireChanges(db: Db, { jobId, connectorName }: ReconcileJob): Promise<void> {
-  const query = db.selectFrom('jobs').select('changes_removed').where('job_id', '=', jobId);
-  if ((await query.executeTakeFirst())?.changes_removed !== 1) return;
-  const again = `reconciler connector trigger ${shellWord(connectorName)} --dry-run`;
-  throw new CodedError(
-    'NOT_FOUND',
-    `the changes of dry run ${jobId} were removed some time after it had ended (RECONCILER_RETENTION_DRY_RUNS); for a new list: ${again}`,
-  );
 }
 
 /** Lists a page of at most `size` changes after `after`, ordered by kind and name. */

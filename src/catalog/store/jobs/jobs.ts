@@ -103,7 +103,7 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
 /** Removes from a job's record what its former run left: the alert, the list of a dry run, and outcomes and failures that the job no longer counts. */
 async function forgetEnd(db: Db, job: ReconcileJob): Promise<void> {
   await db.deleteFrom('job_changes').where('job_id', '=', job.jobId).execute();
-  await db.updateTable('jobs').set({ alert: null, changes_removed: 0 }).where('job_id', '=', job.jobId).execute();
+  await db.updateTable('jobs').set({ alert: null, report: 0 }).where('job_id', '=', job.jobId).execute();
   const failures = db.deleteFrom('job_failures').where('job_id', '=', job.jobId);
   if (!countsWrites(countersOf(job))) await db.deleteFrom('job_outcomes').where('job_id', '=', job.jobId).execute();
   const counted = countersOf(job).errors > 0n;
@@ -278,7 +278,7 @@ export async function listFailures(db: Db, jobId: string, size: number, after?: 
   }));
 }
 
-type JobColumns = Omit<Selectable<JobRow>, 'job_num' | 'changes_removed'>;
+type JobColumns = Omit<Selectable<JobRow>, 'job_num' | 'report'>;
 
 function toMessage(row: JobColumns): ReconcileJob {
   return {

@@ -141,7 +141,8 @@ const STATEMENTS = [
     request_json text not null,
     retry_of_job_id text not null,
     alert text,
-    changes_removed integer not null default 0)`,
+    report integer not null default 0)`,
+  `create index jobs_with_reports on jobs (finished_at) where report < 2`,
   `create index jobs_newest on jobs (tenant_id, job_num)`,
   `create index jobs_created on jobs (tenant_id, created_at)`,
   // `job list --state failed` must not read all jobs that succeeded.
