@@ -66,7 +66,7 @@ async function repeat(times: number, what: () => Promise<string>): Promise<strin
 const listed = async (connectorId: string) =>
   (await catalog.clients.jobs.listReconcileJobs({ connectorId, pageSize: 1000 })).jobs.map(({ jobId }) => jobId);
 
-const KINDS = ['jobs', 'failures', 'changes', 'idempotency_keys', 'stages'];
+const KINDS = ['jobs', 'failures', 'changes', 'outcomes', 'idempotency_keys', 'stages'];
 /** Starts the service again, and waits until it has removed what is old. @returns how much that was, by kind */
 async function removed(): Promise<Record<string, number>> {
   await catalog.restart();

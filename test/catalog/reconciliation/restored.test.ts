@@ -29,7 +29,7 @@ async function run(
   connectorId: string,
   request: object,
   {
-    verifiedSince = RESTORED_AT as Date | undefined,
+    verifiedSince = RESTORED_AT as Date | null,
     state = JobState.JS_SUCCEEDED,
     dryRun = false,
     startedAt = undefined as Date | undefined,
@@ -44,12 +44,12 @@ async function run(
   };
   const runId = `run-${jobs}`;
   const { unverifiedSince } = await catalog.clients.reconciliation.claimConnector({ connectorId, job, runId });
-  await catalog.clients.reconciliation.endJob({ job: { ...job, state }, connectorId, runId, verifiedSince });
+  await catalog.clients.reconciliation.endJob({ job: { ...job, state }, connectorId, runId, verifiedSince: verifiedSince ?? undefined });
   const { full } = await catalog.clients.connectors.getReconcileJob({ jobId: job.jobId });
   return { unverifiedSince, full };
 }
 const isUnverified = async (connectorId: string) =>
-  (await run(connectorId, {}, { verifiedSince: undefined })).unverifiedSince;
+  (await run(connectorId, {}, { verifiedSince: null })).unverifiedSince;
 
 describe('a connector of a catalog that was restored', () => {
   it.each([
@@ -64,13 +64,13 @@ describe('a connector of a catalog that was restored', () => {
     expect(await run(connectorId, {})).toEqual({ unverifiedSince: undefined, full: false });
   });
 
-  it.each<[string, object, object?]>([
-    ['with a scope', { scope: { table: 'orders' } }],
-    ['that retries another', { retryOf: 'job' }],
-    ['with a mode of its own', { mode: 'METADATA_ONLY' }],
-    ['with snapshots of its own', { snapshots: { kind: 'CURRENT' } }],
+  it.each<[string, object, object]>([
+    ['with a scope', { scope: { table: 'orders' } }, {}],
+    ['that retries another', { retryOf: 'job' }, {}],
+    ['with a mode of its own', { mode: 'METADATA_ONLY' }, {}],
+    ['with snapshots of its own', { snapshots: { kind: 'CURRENT' } }, {}],
     ['that is dry', { dryRun: true }, { dryRun: true }],
-    ['that did not go through', {}, { verifiedSince: undefined }],
+    ['that did not go through', {}, { verifiedSince: null }],
     ['that began after an earlier restore', {}, { verifiedSince: new Date('2026-11-29') }],
   ])('is not verified by a job %s', async (_, request, options) => {
     const connectorId = await unverified();
@@ -81,7 +81,7 @@ describe('a connector of a catalog that was restored', () => {
   it('does not make a job a full one that had begun before', async () => {
     const connectorId = await unverified();
     const startedAt = new Date(RESTORED_AT.getTime() - 60_000);
-    const options = { startedAt, verifiedSince: undefined };
+    const options = { startedAt, verifiedSince: null };
     expect(await run(connectorId, {}, options)).toEqual({ unverifiedSince: RESTORED_AT, full: false });
   });
 
