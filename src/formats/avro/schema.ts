@@ -67,7 +67,7 @@ export function parseAvroSchema(json: string): AvroType {
 }
 
 function parseUncached(json: string): AvroType {
-  checkJson(Buffer.from(json), 'its Avro schema', MAX_VALUES);
+  if (json.length > MAX_CACHED_LENGTH) checkJson(Buffer.from(json), 'its Avro schema', MAX_VALUES);
   let schema: unknown;
   try {
     schema = JSON.parse(json);

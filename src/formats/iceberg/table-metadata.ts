@@ -221,7 +221,7 @@ function* tableSnapshots(fields: JsonFields): Generator<void, SnapshotMetadata[]
     const metadata = snapshotMetadata(snapshot);
     manifests += metadata.manifests?.length ?? 0;
     if (manifests > MAX_LISTED_MANIFESTS)
-      throw new LimitError(`snapshots list more than ${MAX_LISTED_MANIFESTS} manifests`);
+      throw new LimitError(`snapshots list more than ${MAX_LISTED_MANIFESTS.toLocaleString('en-US')} manifests`);
     return metadata;
   });
 }

@@ -29,9 +29,10 @@ export interface ScannedJson {
  * Finds the end of the object or array at `start`, counts its values and checks its depth, in constant memory. Nothing else is checked: the
  * parser does that.
  *
+ * @param what for messages
  * @throws MalformedError if it has no end or nests too deeply
  */
-export function* scanJson(bytes: Uint8Array, start: number): Generator<void, ScannedJson> {
+export function* scanJson(bytes: Uint8Array, start: number, what = 'it'): Generator<void, ScannedJson> {
   const opened = new Int32Array(MAX_JSON_DEPTH);
   const ends = new Map<number, number>();
   let depth = 0;
@@ -63,7 +64,7 @@ export function* scanJson(bytes: Uint8Array, start: number): Generator<void, Sca
   }
   if (deepest > MAX_JSON_DEPTH) {
     const levels = deepest.toLocaleString('en-US');
-    throw new DepthError(`it nests ${levels} levels deep; at most ${MAX_JSON_DEPTH} are read`);
+    throw new DepthError(`${what} nests ${levels} levels deep; at most ${MAX_JSON_DEPTH} are read`);
   }
   if (depth !== 0 || at > bytes.length) {
     throw new MalformedError(
@@ -106,7 +107,7 @@ export function checkJson(bytes: Uint8Array, what: string, maxValues: number): v
   const start = bytes.findIndex((byte) => byte === OPEN_ARRAY || byte === OPEN_OBJECT || byte === QUOTE);
   // A number, or no JSON.
   if (start < 0 || bytes[start] === QUOTE) return;
-  const { values } = atOnce(scanJson(bytes, start));
+  const { values } = atOnce(scanJson(bytes, start, what));
   if (values > maxValues) {
     const [found, limit] = [values, maxValues].map((count) => count.toLocaleString('en-US'));
     throw new LimitError(`${what} has ${found} values; at most ${limit} are read`);

@@ -125,7 +125,7 @@ describe('parseTableMetadata', () => {
     expect(metadata.refs).toEqual([{ name: 'tagged', snapshotId: 1n, type: 'tag', maxRefAgeMs: 5n }]);
     expect(metadata.partitionSpecs[0]?.fields[0]?.sourceIds).toEqual([1, 2]);
     expect(metadata.snapshots[0]).toMatchObject({ operation: 'delete' });
-    expect(JSON.parse(metadata.snapshots[0]!.summaryJson)).toEqual({ operation: 'delete', 'total-records': '7' });
+    expect(JSON.parse(metadata.snapshots[0]!.summaryJson)).toMatchObject({ 'total-records': '7' });
   });
 
   it.each([
