@@ -229,7 +229,7 @@ it('several tables with 95 MiB of metadata are ingested, one after the other', a
     else writeFileSync(join(folder, 'v1.gz.metadata.json'), gzipSync(json));
   }
 
-  const job = await run('large', { snapshots: { kind: 'LATEST_N', latest: 1 } });
+  const job = await run('large', { source: { snapshots: { kind: 'SNAPSHOT_SELECTION_KIND_LATEST_N', latest: 1 } } });
 
   expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 4n } });
   expect(Math.max(...(await attempts(job.jobId)))).toBe(1);

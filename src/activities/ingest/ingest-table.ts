@@ -1,9 +1,9 @@
 import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
 import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
+import { collectGarbageSoon } from '../../storage/collect-garbage.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import { planTable, type TablePlan } from '../plan/table-plan.ts';
-import { collectGarbageSoon } from '../runtime/collect-garbage.ts';
 import { applyPlan } from './apply-plan.ts';
 import { abortIfTableChanged } from './changed-table.ts';
 import { withFooterMetrics } from './footer-metrics.ts';

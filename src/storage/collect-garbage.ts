@@ -15,9 +15,14 @@ export function collectGarbageSoon(): void {
   if (pending) return;
   pending = setTimeout(() => {
     pending = undefined;
-    collect ??= exposedCollector();
-    collect();
+    collectGarbage();
   }, DELAY_MS).unref();
+}
+
+/** Collects garbage, which stops everything for a tenth of a second or more. */
+export function collectGarbage(): void {
+  collect ??= exposedCollector();
+  collect();
 }
 
 /** The function `gc`, which a new context gets once the flag is set. */
