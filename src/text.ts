@@ -3,9 +3,31 @@ export function truncate(text: string, maxLength: number): string {
   return text.length > maxLength ? `${text.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
 }
 
+/**
+ * Control characters, and those that are not seen but change what is: C1 control characters, which some terminals obey, line and paragraph
+ * separators, and the characters that change the direction of text (UTS #55, 'Source code handling'). Without tabs and line feeds.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it matches
+const DECEPTIVE = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** Whether a text has characters that make it look like another text. */
+export const isDeceptive = (text: string) => text.search(DECEPTIVE) >= 0;
+
+/** Shows control characters and those that change the direction of text: `\x1b`, `\u202e`. Keeps tabs and line feeds. */
+export function escapeControls(text: string): string {
+  return text.replace(DECEPTIVE, (c) => {
+    const code = c.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
+  });
+}
+
+/** The same JSON without such characters, for logs that people read. */
+export const escapeInJson = (json: string) =>
+  json.replace(DECEPTIVE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** Text that Markdown renders as it is. Names and messages come from upstreams. */
 export function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`*_[\]<>|#\n\r]/g, (c) => (c === '\n' || c === '\r' ? ' ' : `\\${c}`));
+  return escapeControls(text.replace(/[\\`*_[\]<>|#\n\r]/g, (c) => (c === '\n' || c === '\r' ? ' ' : `\\${c}`)));
 }
 
 /** `1 table`, `2 tables`; with ` or more` after the number `1 or more tables`. */

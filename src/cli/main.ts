@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { escapeControls } from '../text.ts';
 
 import { asTyped } from './io/as-typed.ts';
 import { painter } from './io/colour.ts';
@@ -120,8 +121,8 @@ export async function main(args: string[]): Promise<number> {
     const failure = describeFailure(error);
     const paint = painter(process.stderr);
     const message = (await inWordsOfOptions(error)) ?? failure.message;
-    process.stderr.write(`${paint('bad', 'error:')} ${asTyped(message)}\n`);
-    if (failure.hint) process.stderr.write(`${paint('dim', `hint: ${asTyped(failure.hint)}`)}\n`);
+    process.stderr.write(`${paint('bad', 'error:')} ${escapeControls(asTyped(message))}\n`);
+    if (failure.hint) process.stderr.write(`${paint('dim', `hint: ${escapeControls(asTyped(failure.hint))}`)}\n`);
     if (/^(debug|trace)$/.test(process.env.RECONCILER_LOG_LEVEL ?? ''))
       process.stderr.write(`${(error as Error).stack}\n`);
     return failure.exitCode;

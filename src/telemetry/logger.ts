@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import { withoutSecrets } from '../secrets.ts';
+import { escapeInJson } from '../text.ts';
 import { terminalLog } from './terminal-log.ts';
 import { currentScope } from './tracing/scope.ts';
 
@@ -19,7 +20,7 @@ export function createLogger(name: string, level: string, destination?: Destinat
     // The SDK logs errors as `error`.
     serializers: { error: stdSerializers.err },
     // Messages of an upstream may contain a secret that it was sent.
-    hooks: { streamWrite: withoutSecrets },
+    hooks: { streamWrite: (line: string) => escapeInJson(withoutSecrets(line)) },
   };
   const stream = destination ?? (process.stdout.isTTY ? terminalLog() : undefined);
   return stream ? pino(options, stream) : pino(options);

@@ -52,6 +52,12 @@ describe('text', () => {
 
   it('escapes control characters', () => {
     expect(printable('a\u001b[31mb\nc\u009b')).toBe('a\\x1b[31mb c\\x9b');
+    expect(printable('a\u202eb\u2066c')).toBe('a\\u202eb\\u2066c');
+  });
+
+  it('shows times of any year', () => {
+    expect(time(new Date(Date.UTC(275760, 0)))).toBe('+275760-01-01T00:00:00Z');
+    expect(time(new Date(Number.NaN))).toBe('-');
   });
 });
 

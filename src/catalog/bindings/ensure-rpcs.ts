@@ -29,7 +29,7 @@ export function createEnsureRpcs({
       const checks = new Checks();
       checkUpstream(checks, request, upstream);
       checks.id(request.namespaceId, 'namespace_id');
-      checks.name(request.name, 'name');
+      checks.upstreamName(request.name, 'name');
       checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
       checks.text(request.location, 'location', { max: 8192 });
       for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
@@ -51,7 +51,7 @@ export function createEnsureRpcs({
       checkUpstream(checks, request, upstream);
       checks.text(request.fingerprint, 'fingerprint', { max: 16 * 1024 });
       checks.id(view.namespaceId, 'view.namespace_id');
-      checks.name(view.name, 'view.name');
+      checks.upstreamName(view.name, 'view.name');
       checkView(checks, view, VIEW_FIELDS);
       const { emptied, ...ensured } = await transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
@@ -70,7 +70,7 @@ function checkUpstream(
   upstream: UpstreamName,
 ): void {
   checks.id(connectorId, 'connector_id');
-  checks.path(upstream.namespacePath, 'upstream.namespace_path', { min: 0 });
-  checks.name(upstream.name, 'upstream.name');
+  checks.path(upstream.namespacePath, 'upstream.namespace_path', { min: 0, upstream: true });
+  checks.upstreamName(upstream.name, 'upstream.name');
   checks.text(uuid, 'uuid', { max: 1024 });
 }

@@ -1,5 +1,6 @@
 import type { RecordJobRequest } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import type { JobChange, JobOutcome } from '../../generated/reconciler/v1/jobs.ts';
+import { escapeControls } from '../../text.ts';
 
 /** Maximum length, in characters, of a job's message and of the texts of failures and changes. A client reads a page of the latter. */
 const MAX_LENGTHS = { message: 1024 * 1024, text: 8192 };
@@ -10,11 +11,11 @@ const MAX_LENGTHS = { message: 1024 * 1024, text: 8192 };
  */
 export function sanitizeRecord({ job, failures }: RecordJobRequest): RecordJobRequest {
   return {
-    job: job && { ...job, message: sanitize(job.message, MAX_LENGTHS.message), phase: sanitize(job.phase) },
+    job: job && { ...job, message: readable(job.message, MAX_LENGTHS.message), phase: readable(job.phase) },
     failures: failures.map((failure) => ({
       ...failure,
       table: sanitize(failure.table),
-      message: sanitize(failure.message),
+      message: readable(failure.message),
     })),
   };
 }
@@ -22,7 +23,7 @@ export function sanitizeRecord({ job, failures }: RecordJobRequest): RecordJobRe
 /** A change of a dry run with texts that can be stored. */
 export function sanitizeChange(change: JobChange): JobChange {
   const { name, destination, reason } = change;
-  return { ...change, name: sanitize(name), destination: sanitize(destination), reason: sanitize(reason) };
+  return { ...change, name: sanitize(name), destination: sanitize(destination), reason: readable(reason) };
 }
 
 /** An outcome with texts that can be stored. */
@@ -30,6 +31,9 @@ export function sanitizeOutcome(outcome: JobOutcome): JobOutcome {
   const { name, destination } = outcome;
   return { ...outcome, name: sanitize(name), destination: sanitize(destination) };
 }
+
+/** For texts that only people read. Names stay as they are, since jobs look for them. */
+const readable = (text: string, maxLength?: number) => sanitize(escapeControls(text), maxLength);
 
 /** Replaces NUL characters, which Postgres cannot store, and truncates the text. */
 function sanitize(text: string, maxLength = MAX_LENGTHS.text): string {

@@ -52,7 +52,7 @@ function checkTrigger(request: TriggerReconcileRequest): void {
       checks.that(false, `${field}[${index}]`, (error as Error).message);
     }
   }
-  if (request.destinationTableName !== '') checks.name(request.destinationTableName, 'destination_table_name');
+  if (request.destinationTableName !== '') checks.upstreamName(request.destinationTableName, 'destination_table_name');
   checkColumns(checks, request.destinationColumns, 'destination_columns');
   checkSelection(checks, request.snapshots, 'snapshots');
   checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });

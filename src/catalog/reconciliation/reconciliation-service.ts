@@ -73,7 +73,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async ensureDestination(request) {
       const checks = new Checks();
       checks.id(request.connectorId, 'connector_id');
-      checks.path(request.namespacePath, 'namespace_path', { min: 0 });
+      checks.path(request.namespacePath, 'namespace_path', { min: 0, upstream: true });
       checks.path(request.destination?.namespacePath ?? [], 'destination.namespace_path', { min: 0 });
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);

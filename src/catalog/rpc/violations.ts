@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { escapeControls, isDeceptive } from '../../text.ts';
 
 /** An invalid field of a request: its dotted path of proto field names, and what is wrong with it. */
 export interface FieldViolation {
@@ -57,8 +58,20 @@ export class Checks {
     return this.that(entries.length <= max, field, `has ${entries.length} entries, at most ${max} are allowed`);
   }
 
-  /** A display name: 1 to `max` characters, no control characters. */
+  /** A name that people choose: 1 to `max` characters, none of which makes it look like another name. */
   name(value: string, field: string, max = MAX_NAME): boolean {
+    return (
+      this.upstreamName(value, field, max) &&
+      this.that(
+        !isDeceptive(value),
+        field,
+        `contains characters that are not seen or change the direction of text: '${escapeControls(value)}'`,
+      )
+    );
+  }
+
+  /** A name that comes from an upstream, or selects one. It is kept as it is, since it would not be found under another one. */
+  upstreamName(value: string, field: string, max = MAX_NAME): boolean {
     return (
       this.text(value, field, { min: 1, max }) &&
       // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression must match them.
@@ -71,14 +84,21 @@ export class Checks {
     return this.text(value, field, { min: 1, max: 512 });
   }
 
-  /** A namespace path without empty segments. */
-  path(value: readonly string[], field: string, { min = 1 }: { min?: number } = {}): boolean {
+  /** The path of a namespace without empty segments. @param options.upstream see `upstreamName` */
+  path(
+    value: readonly string[],
+    field: string,
+    { min = 1, upstream = false }: { min?: number; upstream?: boolean } = {},
+  ): boolean {
     const length = value.reduce((sum, segment) => sum + segment.length, 0);
     return (
       this.that(value.length >= min, field, 'is required') &&
       this.that(value.length <= 100, field, `has ${value.length} levels, at most 100 are allowed`) &&
       this.that(length <= MAX_PATH, field, `has ${length} characters, at most ${MAX_PATH} are allowed`) &&
-      value.every((segment, index) => this.name(segment, `${field}[${index}]`))
+      value.every((segment, index) => {
+        const at = `${field}[${index}]`;
+        return upstream ? this.upstreamName(segment, at) : this.name(segment, at);
+      })
     );
   }
 

@@ -132,9 +132,9 @@ function checkUri(checks: Checks, uri: string, kind: ConnectorKind, field: strin
 
 function checkSource(checks: Checks, { source }: Connector, at: string): void {
   if (!source) return;
-  checks.path(source.namespacePath, `${at}.source.namespace_path`, { min: 0 });
+  checks.path(source.namespacePath, `${at}.source.namespace_path`, { min: 0, upstream: true });
   if (source.table !== '') {
-    checks.name(source.table, `${at}.source.table`);
+    checks.upstreamName(source.table, `${at}.source.table`);
     checks.that(source.namespacePath.length > 0, `${at}.source.namespace_path`, 'is required if source.table is set');
   }
   checkColumns(checks, source.columns, `${at}.source.columns`);

@@ -53,8 +53,8 @@ export function checkTable(checks: Checks, table: Table, fields: readonly (typeo
   if (isStored('upstream') && table.upstream) {
     const { upstream } = table;
     checks.text(upstream.connectorId, 'table.upstream.connector_id', { max: 512 });
-    checks.path(upstream.namespacePath, 'table.upstream.namespace_path', { min: 0 });
-    checks.name(upstream.tableName, 'table.upstream.table_name');
+    checks.path(upstream.namespacePath, 'table.upstream.namespace_path', { min: 0, upstream: true });
+    checks.upstreamName(upstream.tableName, 'table.upstream.table_name');
     checks.text(upstream.uuid, 'table.upstream.uuid', { max: 1024 });
   }
   if (isStored('upstream') || isStored('upstream.fingerprint')) {

@@ -30,6 +30,7 @@ export function checkView(checks: Checks, view: View, fields: readonly ViewField
     }
   }
   if (isStored('default_catalog')) checks.text(view.defaultCatalog, 'view.default_catalog', { max: 1024 });
-  if (isStored('default_namespace')) checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0 });
+  if (isStored('default_namespace'))
+    checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0, upstream: true });
   checks.done();
 }

@@ -1,3 +1,5 @@
+import { escapeControls } from '../../text.ts';
+
 /** Placeholder for a missing value. */
 export const NONE = '-';
 
@@ -22,7 +24,8 @@ export function bytes(value: bigint | number | undefined): string {
 
 /** ISO 8601 in UTC, to the second. */
 export function time(value: Date | undefined): string {
-  return value === undefined ? NONE : value.toISOString().replace(/\.\d{3}Z$/, 'Z');
+  // A number of seconds that no Date can hold.
+  return value === undefined || Number.isNaN(value.getTime()) ? NONE : value.toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
 /** 83,000 ms as `1m23s`; less than a minute with tenths: `4.2s`. */
@@ -39,10 +42,7 @@ export function word(value: string, prefix: string): string {
   return (value.startsWith(prefix) ? value.slice(prefix.length) : value).toLowerCase().replaceAll('_', ' ');
 }
 
-/** Escapes control characters: names and messages from upstream must not control the terminal. */
+/** Escapes control characters: names and messages from upstream must not control the terminal, or look like others. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it matches
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
-    c === '\n' || c === '\t' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return escapeControls(text.replace(/[\n\t]/g, ' '));
 }
