@@ -145,7 +145,7 @@ async function run([command, ...args], end, { failed, hint = '', onOutput }) {
 /** npm's own errors if there are any, otherwise the end of the output. */
 function excerpt(output) {
   const lines = output.trimEnd().split('\n');
-  const errors = lines.filter((line) => /^(npm error|gyp ERR!)/.test(line));
+  const errors = lines.filter((line) => /^(npm error|gyp ERR!)/.test(line) && !/^npm error +at /.test(line));
   const text = (errors.length > 0 ? errors : lines).join('\n').slice(-MAX_SHOWN);
   return text && `${text}\n`;
 }

@@ -157,7 +157,10 @@ describe('a start', () => {
   });
 
   it("reports a failed installation with npm's own errors and what to do", async () => {
-    put('tools/npm', '#!/bin/sh\necho chatter; echo "npm error code ENOTFOUND" >&2; exit 3');
+    put(
+      'tools/npm',
+      '#!/bin/sh\necho chatter; echo "npm error code ENOTFOUND\nnpm error     at node:internal" >&2; exit 3',
+    );
     const { code, stdout, stderr } = await start();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(
