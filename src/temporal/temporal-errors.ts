@@ -14,7 +14,8 @@ export function networkReason(error: unknown): string {
   let last = error as Error;
   while (last.cause instanceof Error) last = last.cause;
   if (isGrpcServiceError(last) && last.code === status.DEADLINE_EXCEEDED) return 'no answer in time';
-  const text = isGrpcServiceError(last) ? last.details : last.message;
+  // The SDK's error of a failed connection has no address; ours has.
+  const text = isGrpcServiceError(last) ? last.details : (error as Error).message;
   return text.replace(/^.*Last error: (Error: )?/s, '').replace(/\. Resolution note:.*/s, '');
 }
 
