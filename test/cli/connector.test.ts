@@ -264,14 +264,19 @@ describe('connector get, list, update, delete', () => {
     const upstream = { namespacePath: ['n'], name: 't' };
     const table = { connectorId, namespaceId, upstream, name: 't', format, location: 's3://b/t' };
     await cli.clients.bindings.ensureTable(table);
+    for (const name of ['a', 'b', 'c', 'd e'])
+      await cli.clients.bindings.ensureTable({ ...table, name, upstream: { ...upstream, name } });
     const refused = await cli.run('connector', 'delete', 'full', '--contents');
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toMatch(
-      /^error: .* 'full' ingested: 1 table, those missing upstream, and all views\nhint: add --yes/,
+    expect(refused.stderr).toBe(
+      `error: this would delete 'full' and 5 tables with 0 snapshots, and 0 views
+  "of full".n  5 tables (a, b, c, …)
+hint: add --yes to delete all of it; without --contents, tables and views stay
+`,
     );
     expect((await cli.run('connector', 'get', 'full')).code).toBe(0);
     const done = await cli.run('connector', 'delete', 'full', '--contents', '--yes');
-    expect(done.stdout).toBe('deleted full, 1 table and 0 views\n');
+    expect(done.stdout).toBe('deleted full and 5 tables with 0 snapshots, and 0 views\n');
   });
 });
 

@@ -38,6 +38,24 @@ it('lists jobs, newest first, optionally those of one connector', async () => {
   expect(none.stderr).toContain('no jobs yet');
 });
 
+it('lists and shows the jobs of a deleted connector', async () => {
+  await cli.create('short-lived');
+  cli.jobs.outcome = { state: JobState.JS_FAILED, message: 'in vain', failures: [{ table: 's.t', code: 'DATA_LOSS' }] };
+  const { stdout, code } = await cli.run('connector', 'trigger', 'short-lived', '--wait');
+  cli.jobs.outcome = undefined;
+  expect(code).toBe(1);
+  expect((await cli.run('connector', 'delete', 'short-lived')).code).toBe(0);
+  const { json } = await cli.run('job', 'list', '--connector', 'short-lived', '--json');
+  expect(json).toMatchObject([{ connectorName: 'short-lived', state: 'JS_FAILED', message: 'in vain' }]);
+  const [{ jobId }] = json;
+  expect(stdout).toContain(jobId);
+  expect((await cli.run('job', 'get', jobId)).stdout).toContain('in vain');
+  expect((await cli.run('job', 'failures', jobId)).stdout).toContain('s.t');
+  const unknown = await cli.run('job', 'list', '--connector', 'never-there');
+  expect(unknown).toMatchObject({ code: 1, stdout: '' });
+  expect(unknown.stderr).toContain('never-there');
+});
+
 it('ends the watching at Ctrl-C, not the job', async () => {
   const watching = cli.run('job', 'watch', running);
   await new Promise((resolve) => setTimeout(resolve, 300));

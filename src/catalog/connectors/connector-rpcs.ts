@@ -19,6 +19,7 @@ import { write } from '../store/database/transaction.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
+import { previewDeletion } from './preview-deletion.ts';
 import { warnOfUnpolledQueue } from './queue-warning.ts';
 
 type ConnectorRpcs = Pick<
@@ -116,8 +117,13 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
 
     async deleteConnector(request) {
       checkIds({ connector_id: request.connectorId });
-      const { tables, views } = await deletions.delete(request);
-      return { tablesDeleted: BigInt(tables), viewsDeleted: BigInt(views) };
+      if (request.validateOnly) return previewDeletion(db, request);
+      const { tables, views, snapshots } = await deletions.delete(request);
+      return {
+        tablesDeleted: BigInt(tables),
+        viewsDeleted: BigInt(views),
+        snapshotsDeleted: BigInt(snapshots),
+      };
     },
 
     async validateConnector(request) {

@@ -2,6 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
+import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import type { Deleted, Deletions, ServiceDeps } from '../core/ports.ts';
 import { createJobStatus } from '../jobs/job-status.ts';
 import { wakeAll } from '../jobs/wake.ts';
@@ -52,8 +53,11 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     for (let wait = FIRST_WAIT_MS; left.length > 0; wait = Math.min(wait * 2, MAX_WAIT_MS)) {
       for (const connector of left) {
         await finish(connector).catch((err) => {
-          if (!stopped.signal.aborted)
-            logger.warn({ connector, err, retryInMs: wait }, 'a connector cannot be deleted yet; retrying');
+          if (!stopped.signal.aborted && !(err instanceof TemporalUnreachable))
+            logger.warn(
+              { connectorId: connector, err, retryInMs: wait },
+              'a connector cannot be deleted yet; retrying',
+            );
         });
       }
       left = await store.deletingConnectors(db, left);
@@ -72,22 +76,24 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     // The schedule is removed first, so that it starts no more jobs.
     await schedules.sync(connectorId);
     await endJobs(connectorId);
-    const deleted = { tables: 0, views: 0 };
+    const { displayName } = await store.getConnector(db, connectorId);
+    const deleted = { tables: 0, views: 0, snapshots: 0 };
     while (!(await write(db, (trx) => deleteSome(trx, connectorId, deleted)))) {
       purge();
       await setImmediate();
     }
     purge();
-    logger.info({ connector: connectorId, ...deleted }, 'a connector was deleted');
+    logger.info({ connector: displayName, ...deleted }, 'a connector was deleted');
     return deleted;
   }
 
   /** Deletes or releases some contents, and finally the connector. @returns true when the connector itself is deleted */
   async function deleteSome(trx: typeof db, connectorId: string, deleted: Deleted): Promise<boolean> {
     if (await store.shouldDeleteContents(trx, connectorId)) {
-      const { tables, views } = await deleteSomeContents(trx, connectorId);
+      const { tables, views, snapshots } = await deleteSomeContents(trx, connectorId);
       deleted.tables += tables;
       deleted.views += views;
+      deleted.snapshots += snapshots;
       if (tables + views > 0) return false;
     } else if ((await releaseSomeContents(trx, connectorId)) > 0) {
       return false;

@@ -37,10 +37,11 @@ export interface Deletions {
   stop(): void;
 }
 
-/** Number of tables and views that were deleted with a connector. */
+/** Number of tables and views that were deleted with a connector, and of the snapshots of these tables. */
 export interface Deleted {
   tables: number;
   views: number;
+  snapshots: number;
 }
 
 /**

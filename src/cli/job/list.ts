@@ -2,10 +2,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { countersOf } from '../../contract/progress-message.ts';
 import { type JobState, jobStateFromJSON } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog } from '../catalog-session/context.ts';
-import { connectorOf } from '../catalog-session/resolve.ts';
 import { count, time } from '../io/format.ts';
 import { limitOption, list, since } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
+import { connectorOfJobs } from './connector-of-jobs.ts';
 import { errorsTone, ranFor, stateTone, stateWord } from './describe.ts';
 import { JobJson } from './job-json.ts';
 
@@ -35,14 +35,14 @@ export function addList(group: Command): void {
   group
     .command('list')
     .description('Lists jobs, newest first.')
-    .option('--connector <connector>', 'only jobs of this connector (name or id)')
+    .option('--connector <connector>', 'only jobs of this connector (name or id), which may be deleted')
     .addOption(new Option('--state <list>', `only jobs in these states: ${STATES.join(', ')}`).argParser(states))
     .addOption(new Option('--since <time>', 'only jobs created since then: 2h, 7d or an ISO time').argParser(since))
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }, { connector, state, since: createdAfter, limit }: ListOptions) => {
-        const connectorId = connector === undefined ? '' : (await connectorOf(clients, connector)).connectorId;
+        const connectorId = connector === undefined ? '' : await connectorOfJobs(clients, connector);
         const filter = { connectorId, states: state, createdAfter };
         const pages = pagesOf(async (page, call) => {
           const { jobs, nextPageToken } = await clients.jobs.listReconcileJobs({ ...page, ...filter }, call);

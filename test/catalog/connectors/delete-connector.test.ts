@@ -4,7 +4,7 @@ import { type Connector, ConnectorState } from '../../../src/generated/reconcile
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
 import { poll } from '../../jest/poll.ts';
-import { SCHEMA } from '../files.ts';
+import { SCHEMA, TestTable } from '../files.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
@@ -17,13 +17,13 @@ const create = (): Promise<Connector> => catalog.clients.connectors.createConnec
 const byId = (value: string) => catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value } });
 
 /** Creates tables and views of a connector: by default, one more of each than one transaction deletes. */
-async function fill(connectorId: string, count = 201) {
+async function fill(connectorId: string, count = 201, source = 'src') {
   const { bindings } = catalog.clients;
   const { namespaceId } = await catalog.namespace();
   const ids = { tables: [] as string[], views: [] as string[] };
   for (let i = 0; i < count; i++) {
     const table = {
-      ...{ connectorId, namespaceId, upstream: { namespacePath: ['src'], name: `t${i}` }, name: `t${i}` },
+      ...{ connectorId, namespaceId, upstream: { namespacePath: [source], name: `t${i}` }, name: `t${i}` },
       ...{ format: TableFormat.TABLE_FORMAT_ICEBERG, location: 's3://bucket/t' },
     };
     ids.tables.push((await bindings.ensureTable(table)).table?.tableId ?? '');
@@ -33,7 +33,7 @@ async function fill(connectorId: string, count = 201) {
       schema: SCHEMA,
       representations: [{ sql: 'SELECT 1', dialect: 'spark' }],
     };
-    const upstream = { namespacePath: ['src'], name: `v${i}` };
+    const upstream = { namespacePath: [source], name: `v${i}` };
     ids.views.push((await bindings.ensureView({ connectorId, upstream, fingerprint: 'f', view })).viewId);
   }
   return { namespaceId, ...ids };
@@ -41,7 +41,8 @@ async function fill(connectorId: string, count = 201) {
 
 it('cancels the jobs first, and leaves the tables and views', async () => {
   const { connectors, jobs, tables, views } = catalog.clients;
-  const { connectorId, etag } = await create();
+  const connector = await create();
+  const { connectorId, etag } = connector;
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await catalog.claim(connectorId, jobId);
   // A claim does not change the connector.
@@ -50,7 +51,10 @@ it('cancels the jobs first, and leaves the tables and views', async () => {
   expect(await failure(connectors.deleteConnector({ connectorId, etag: 'x' }))).toMatchObject({ code: 'ABORTED' });
   expect(catalog.jobs.cancelled).not.toContain(jobId);
 
-  expect(await connectors.deleteConnector({ connectorId, etag })).toEqual({ tablesDeleted: 0n, viewsDeleted: 0n });
+  expect(await connectors.deleteConnector({ connectorId, etag })).toMatchObject({
+    tablesDeleted: 0n,
+    viewsDeleted: 0n,
+  });
   expect(catalog.jobs.cancelled).toContain(jobId);
   expect(await failure(connectors.deleteConnector({ connectorId }))).toMatchObject(refusal('NOT_FOUND', connectorId));
   for (const tableId of contents.tables) {
@@ -59,16 +63,43 @@ it('cancels the jobs first, and leaves the tables and views', async () => {
   for (const viewId of contents.views) {
     expect(await views.getView({ viewId })).toMatchObject({ upstream: { connectorId: '' } });
   }
-  // The records of its jobs stay.
-  expect((await jobs.listReconcileJobs({ connectorId })).jobs).toMatchObject([{ state: JobState.JS_CANCELLED }]);
+  // The records of its jobs stay, and are found by its id and its name.
+  const { displayName } = connector;
+  const record = { jobId, connectorName: displayName, state: JobState.JS_CANCELLED };
+  for (const name of [connectorId, displayName])
+    expect((await jobs.listReconcileJobs({ connectorId: name })).jobs).toMatchObject([record]);
+  expect(await connectors.getReconcileJob({ jobId })).toMatchObject(record);
+  expect((await jobs.listJobFailures({ jobId })).failures).toEqual([]);
 });
 
 it('deletes the tables and views of the connector if requested, and nothing else', async () => {
   const { connectors, tables, views, namespaces } = catalog.clients;
   const [{ connectorId }, other] = [await create(), await create()];
   const [deleted, kept] = [await fill(connectorId), await fill(other.connectorId, 1)];
+  const one = await fill(connectorId, 1, 'elsewhere');
+  for (const tableId of [deleted.tables[0] ?? '', kept.tables[0] ?? '']) {
+    const table = new TestTable(catalog, { tableId, namespaceId: '' });
+    for (let snapshotId = 1; snapshotId <= 3; snapshotId++) await table.put({ snapshotId });
+    // It is only staged: nobody sees it.
+    await table.createSnapshot({ snapshotId: 4 });
+  }
+  const counts = { tablesDeleted: 202n, viewsDeleted: 202n, snapshotsDeleted: 3n };
+  const preview = await connectors.deleteConnector({ connectorId, deleteContents: true, validateOnly: true });
+  expect(preview).toMatchObject({ ...counts, namespaceCount: 2n });
+  const described = { path: ['fx'], tables: 201n, views: 201n };
+  const first = { firstTables: ['t0', 't1', 't10'], firstViews: ['v0', 'v1', 'v10'] };
+  expect(preview.namespaces).toHaveLength(2);
+  expect(preview.namespaces).toContainEqual(expect.objectContaining({ ...described, ...first }));
+  expect(preview.namespaces).toContainEqual(
+    expect.objectContaining({ tables: 1n, views: 1n, firstTables: ['t0'], firstViews: ['v0'] }),
+  );
+  const wrong = connectors.deleteConnector({ connectorId, etag: 'x', validateOnly: true });
+  expect(await failure(wrong)).toMatchObject({ code: 'ABORTED' });
+  // The preview has changed nothing.
+  expect((await byId(connectorId)).state).toBe(ConnectorState.CONNECTOR_STATE_ACTIVE);
+  await tables.getTable({ tableId: one.tables[0] });
   const answer = await connectors.deleteConnector({ connectorId, deleteContents: true });
-  expect(answer).toEqual({ tablesDeleted: 201n, viewsDeleted: 201n });
+  expect(answer).toMatchObject(counts);
   for (const tableId of deleted.tables)
     expect(await failure(tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
   for (const viewId of deleted.views)
@@ -105,7 +136,7 @@ it('accepts only further deletions once it has begun, and the same call finishes
   // Both calls run at once, with the etag from before the deletion began.
   const call = () => connectors.deleteConnector({ connectorId, etag, deleteContents: true });
   const [answer] = await Promise.all([call(), call()]);
-  expect(answer).toEqual({ tablesDeleted: 3n, viewsDeleted: 3n });
+  expect(answer).toMatchObject({ tablesDeleted: 3n, viewsDeleted: 3n, snapshotsDeleted: 0n });
   for (const tableId of contents.tables)
     expect(await failure(catalog.clients.tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
 });

@@ -44,7 +44,12 @@ async function run(
   };
   const runId = `run-${jobs}`;
   const { unverifiedSince } = await catalog.clients.reconciliation.claimConnector({ connectorId, job, runId });
-  await catalog.clients.reconciliation.endJob({ job: { ...job, state }, connectorId, runId, verifiedSince: verifiedSince ?? undefined });
+  await catalog.clients.reconciliation.endJob({
+    job: { ...job, state },
+    connectorId,
+    runId,
+    verifiedSince: verifiedSince ?? undefined,
+  });
   const { full } = await catalog.clients.connectors.getReconcileJob({ jobId: job.jobId });
   return { unverifiedSince, full };
 }

@@ -71,7 +71,7 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
     job_id: job.jobId,
     tenant_id: TENANT,
     connector_id: job.connectorId,
-    connector_name: job.connectorName,
+    connector_name: job.connectorName || (stored?.connectorName ?? ''),
     state: jobStateToJSON(job.state),
     message: job.message,
     created_at: (stored?.createdAt ?? job.createdAt ?? now).getTime(),
@@ -174,7 +174,9 @@ export async function listJobs(
 ): Promise<Page<ReconcileJob>> {
   const { connectorId, states, createdAfter } = filter;
   let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
-  if (connectorId !== '') query = query.where('connector_id', '=', connectorId);
+  // An id, or the name under which the jobs were recorded.
+  const column = /^con_[0-9a-z]{10,}$/.test(connectorId) ? 'connector_id' : 'connector_name';
+  if (connectorId !== '') query = query.where(column, '=', connectorId);
   if (states.length > 0) query = query.where('state', 'in', states.map(jobStateToJSON));
   if (createdAfter) {
     const created = db

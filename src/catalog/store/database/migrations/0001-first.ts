@@ -148,6 +148,7 @@ const STATEMENTS = [
   // `job list --state failed` must not read all jobs that succeeded.
   `create index jobs_in_state on jobs (tenant_id, state, job_num)`,
   `create index jobs_of_connector on jobs (connector_id, job_num)`,
+  `create index jobs_of_connector_name on jobs (connector_name, job_num)`,
   `create index jobs_ended on jobs (connector_id, finished_at)`,
   `create index jobs_by_state on jobs (connector_id, state, job_num)`,
   `create table job_runs (
