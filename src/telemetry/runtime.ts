@@ -71,9 +71,7 @@ const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERR
 export function unreachableReason(meta: object): string | undefined {
   const { sdkComponent, err, error = err } = meta as Record<string, unknown>;
   const text = String(error);
-  if (sdkComponent !== 'core' || !/^Status \{ code: (Unavailable|Cancelled|Unknown)/.test(text)) return undefined;
-  // A status of Temporal itself has no transport error as its source.
-  if (!/transport::Error|^Status \{ code: Unavailable/.test(text)) return undefined;
+  if (sdkComponent !== 'core' || !/tonic::transport::Error|^Status \{ code: Unavailable/.test(text)) return undefined;
   const address = /ConnectError\("tcp connect error", ([^,\s]+)/.exec(text)?.[1];
   const messages = [...text.matchAll(/message: "([^"]*)"/g)].map(([, message]) => message);
   return [messages.at(-1) ?? text.slice(0, 200), address].filter(Boolean).join(' ');

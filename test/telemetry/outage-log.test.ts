@@ -67,14 +67,16 @@ it('logs at most one outage per minute if a server comes and goes, and nothing a
   expect(lines).toHaveLength(3);
 });
 
-// Lines of the SDK's native part, as it logged them when a dev server was killed.
+// Lines of the SDK's native part, as it logged them when a dev server was killed, and when one was stopped by a signal.
 const REFUSED =
   'Status { code: Unavailable, message: "tcp connect error", source: Some(tonic::transport::Error(Transport, ConnectError(ConnectError("tcp connect error", 127.0.0.1:27311, Os { code: 111, kind: ConnectionRefused, message: "Connection refused" })))) }';
+const TIMED_OUT = `code: 'The operation was cancelled', message: "Timeout expired", source: tonic::transport::Error(Transport, TimeoutExpired(()))`;
 
 it('recognises lines of the SDK that report an outage', () => {
   expect(unreachableReason({ sdkComponent: 'core', target: 'temporalio_client::retry', err: REFUSED })).toBe(
     'Connection refused 127.0.0.1:27311',
   );
+  expect(unreachableReason({ sdkComponent: 'core', err: TIMED_OUT })).toBe('Timeout expired');
   expect(
     unreachableReason({ sdkComponent: 'core', err: 'Status { code: InvalidArgument, message: "x" }' }),
   ).toBeUndefined();
