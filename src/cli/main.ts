@@ -25,7 +25,11 @@ const ENTRIES: Entry[] = [
     summary: 'Runs the demo: reconciles the sample lakehouse and shows the result.',
     load: () => import('./processes/start.ts'),
   },
-  { name: 'catalog', summary: 'Runs only the catalog service.', load: () => import('./processes/catalog.ts') },
+  {
+    name: 'catalog',
+    summary: 'Runs only the catalog service, or lists its catalogs.',
+    load: () => import('./processes/catalog.ts'),
+  },
   { name: 'worker', summary: 'Runs only a worker.', load: () => import('./processes/worker.ts') },
   {
     name: 'setup',
@@ -73,7 +77,25 @@ const ENTRIES: Entry[] = [
     load: () => import('./stats/index.ts'),
   },
   { name: 'plan', summary: 'Lists the files to read for a snapshot.', load: () => import('./plan/index.ts') },
+  {
+    name: 'completion',
+    summary: 'Prints a script that completes commands in bash, zsh or fish.',
+    async load() {
+      const { defineCompletion } = await import('./completion/completion.ts');
+      return { define: (command) => defineCompletion(command, loadAll) };
+    },
+  },
 ];
+
+/** The program with the definitions of all its commands. */
+async function loadAll(): Promise<Command> {
+  const program = buildProgram();
+  for (const { name, load } of ENTRIES) {
+    const command = program.commands.find((each) => each.name() === name);
+    if (command) (await load()).define(command);
+  }
+  return program;
+}
 
 const HELP = `
 Examples:
@@ -95,7 +117,7 @@ Environment:
   RECONCILER_TEMPORAL_UI   base of links into the Temporal UI
   RECONCILER_CODEC_KEYS    keys that encrypt Temporal payloads: id=reference,…
   RECONCILER_LOG_LEVEL     debug also prints the stack traces of errors
-  NO_COLOR                 no colours
+  NO_COLOR, FORCE_COLOR    no colours; colours in pipes, too
 
 Exit codes: 0 success, 1 the job or the call failed, 2 wrong usage,
 3 a server cannot be reached, 4 \`apply --dry-run\` found differences.`;

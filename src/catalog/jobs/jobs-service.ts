@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { failureMessage, isEnded } from '../../contract/progress-message.ts';
 import {
+  type JobOutcome,
+  JobResult,
+  JobState,
   jobChangeKindToJSON,
   type ReconcileJobsServiceImplementation,
   RetryReconcileJobRequest,
@@ -22,6 +25,11 @@ const jobTokens = new PageTokens('ListReconcileJobs', z.object({ jobId: z.string
 const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
 const outcomeTokens = new PageTokens('ListJobOutcomes', z.object({ kind: z.string(), name: z.string() }));
 const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
+
+function finished(outcome: JobOutcome): JobOutcome {
+  const isOpen = outcome.result === JobResult.JOB_RESULT_UNFINISHED;
+  return isOpen ? { ...outcome, result: JobResult.JOB_RESULT_UPDATED } : outcome;
+}
 
 /** More than there are states. */
 const MAX_STATES = 100;
@@ -104,10 +112,14 @@ export function createJobsService(
       checkIds({ job_id: request.jobId });
       const size = pageSize(request.pageSize);
       const after = outcomeTokens.decode(request.pageToken, request.jobId);
-      await requireReport(db, await store.getJob(db, request.jobId));
+      const job = await store.getJob(db, request.jobId);
+      await requireReport(db, job);
       const { items, last } = await listOutcomes(db, request.jobId, size, after);
       const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
-      return { outcomes: items, nextPageToken: cursor ? outcomeTokens.encode(cursor, request.jobId) : '' };
+      // The last slice of a table that a full rescan had repaired before may have found nothing more to record.
+      const hasFinished = job.state === JobState.JS_SUCCEEDED;
+      const outcomes = items.map((item) => (hasFinished ? finished(item) : item));
+      return { outcomes, nextPageToken: cursor ? outcomeTokens.encode(cursor, request.jobId) : '' };
     },
   };
 

@@ -8,6 +8,7 @@ import { list } from '../io/options.ts';
 import { retrying } from '../io/retrying.ts';
 import { finishWith } from '../job/finish.ts';
 import { followJob } from '../job/follow.ts';
+import { checkReportFile, reportOption } from '../job/report-file.ts';
 import { addCaptureOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
 
 const HELP = `
@@ -21,6 +22,7 @@ with --full it lists what would be verified.
 
 Examples:
   $ reconciler connector trigger lake --wait
+  $ reconciler connector trigger lake --wait --report lake.md
   $ reconciler connector trigger lake --namespace sales --table orders --wait
   $ reconciler connector trigger lake --full --wait --json
   $ reconciler connector trigger lake --dry-run --wait
@@ -33,6 +35,7 @@ Examples:
 interface TriggerOptions extends CaptureFlags {
   full?: boolean;
   wait?: boolean;
+  report?: string;
   table?: string;
   namespace?: string[];
   columns?: string[];
@@ -49,6 +52,7 @@ export function addTrigger(group: Command): void {
     .argument('<connector>', 'name or id')
     .option('--full', 'verify every snapshot and repair differences')
     .option('--wait', 'show progress until the job has ended')
+    .addOption(reportOption())
     .option('--namespace <list>', 'only tables with these destination namespaces, such as sales,"my ns".eu', list)
     .option('--table <name>', 'only the table with this destination name')
     .option('--columns <list>', 'only statistics of these columns', list)
@@ -59,6 +63,7 @@ export function addTrigger(group: Command): void {
     .action(
       withCatalog(async (context, name: string, options: TriggerOptions) => {
         const { clients, out, temporalUi } = context;
+        checkReportFile(options.report, options.wait);
         const { connectorId } = await connectorOf(clients, name);
         // The key makes the call safe to repeat: it returns the same job.
         const request = {
@@ -77,7 +82,7 @@ export function addTrigger(group: Command): void {
         const response = await (options.wait ? retrying(trigger) : trigger());
         if (response.existing) out.note('an equal job is already waiting; this is that job');
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
-        if (options.wait) return finishWith(context, await followJob(context, response.jobId));
+        if (options.wait) return finishWith(context, await followJob(context, response.jobId), options);
         await out.message(TriggerReconcileResponse, response, ({ jobId }) => jobId);
         out.note(`wait for it: reconciler job watch ${response.jobId}`);
       }),

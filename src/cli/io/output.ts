@@ -70,7 +70,8 @@ function jsonLine<T extends object>(type: MessageType<T>, message: T): string {
 }
 const lines = (text: string | string[]) => `${typeof text === 'string' ? text : text.join('\n')}\n`;
 
-function write(text: string): Promise<void> | undefined {
+/** Writes to stdout, and waits for a slow reader. */
+export function write(text: string): Promise<void> | undefined {
   if (text === '' || process.stdout.write(text)) return undefined;
   return new Promise((resolve) => process.stdout.once('drain', resolve));
 }

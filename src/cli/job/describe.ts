@@ -24,7 +24,12 @@ export function ranFor(job: ReconcileJob): string {
 }
 
 export function describeJob(job: ReconcileJob): string[] {
-  return details([
+  return details(jobDetails(job));
+}
+
+/** Labels and values; values that are not set are empty. */
+export function jobDetails(job: ReconcileJob): [label: string, value: string | undefined, tone?: Tone][] {
+  return [
     ['job', job.jobId],
     ['connector', job.connectorName || job.connectorId],
     ['state', stateWord(job), stateTone(job)],
@@ -43,7 +48,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['started', job.startedAt && time(job.startedAt)],
     ['finished', job.finishedAt && time(job.finishedAt)],
     ['ran for', job.startedAt && ranFor(job)],
-  ]);
+  ];
 }
 
 function requestsText(job: ReconcileJob): string {

@@ -6,6 +6,7 @@ import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { retrying } from '../io/retrying.ts';
 import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
+import { checkReportFile, reportOption } from './report-file.ts';
 
 const HELP = `
 Only the tables and views that failed are retried, with the options of the
@@ -15,7 +16,8 @@ retry of a dry run is a dry run.
 
 Examples:
   $ reconciler job retry JOB
-  $ reconciler job retry JOB --wait`;
+  $ reconciler job retry JOB --wait
+  $ reconciler job retry JOB --wait --report retry.md`;
 
 export function addRetry(group: Command): void {
   group
@@ -25,16 +27,18 @@ export function addRetry(group: Command): void {
     )
     .argument('<job>', 'job id')
     .option('--wait', 'show progress until the new job has ended')
+    .addOption(reportOption())
     .addHelpText('after', HELP)
     .action(
-      withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
+      withCatalog(async (context, jobId: string, { wait, report }: { wait?: boolean; report?: string }) => {
+        checkReportFile(report, wait);
         const { clients, out, temporalUi } = context;
         // The key makes the call safe to repeat: it returns the same job.
         const request = { jobId, idempotencyKey: randomUUID() };
         const retry = () => clients.jobs.retryReconcileJob(request, withDeadline());
         const response = await (wait ? retrying(retry) : retry());
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
-        if (wait) return finishWith(context, await followJob(context, response.jobId));
+        if (wait) return finishWith(context, await followJob(context, response.jobId), { report });
         await out.message(RetryReconcileJobResponse, response, ({ jobId }) => jobId);
         out.note(`wait for it: reconciler job watch ${response.jobId}`);
       }),
