@@ -87,16 +87,6 @@ const ENTRIES: Entry[] = [
   },
 ];
 
-/** The program with the definitions of all its commands. */
-async function loadAll(): Promise<Command> {
-  const program = buildProgram();
-  for (const { name, load } of ENTRIES) {
-    const command = program.commands.find((each) => each.name() === name);
-    if (command) (await load()).define(command);
-  }
-  return program;
-}
-
 const HELP = `
 Examples:
   $ reconciler up

@@ -18,7 +18,9 @@ export function similarTo(text: string, names: readonly string[]): string[] {
 }
 
 function farness(typed: string, name: string): number {
-  const allowed = Math.max(1, Math.floor(Math.max(typed.length, name.length) / 3));
+  const length = Math.max(typed.length, name.length);
+  // Two characters that change places count as two.
+  const allowed = Math.max(length < 4 ? 1 : 2, Math.floor(length / 3));
   const far = distance(typed, name) / (allowed + 1);
   const isBeginning = typed.length >= 3 && name.length >= 3 && (name.startsWith(typed) || typed.startsWith(name));
   return isBeginning ? Math.min(far, 0.99) : far;
