@@ -26,6 +26,7 @@ const env = () => ({ ...process.env, PATH: `${folder}${delimiter}${process.env.P
 
 /** What bash completes for these words, of which the last is incomplete. */
 function inBash(...words: string[]): string[] {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is bash
   const code =
     'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _reconciler; printf "%s\\n" "${COMPREPLY[@]}"';
   const args = ['-c', code, 'bash', scripts.bash ?? '', 'reconciler', ...words];
