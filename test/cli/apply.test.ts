@@ -240,7 +240,7 @@ describe('what is wrong with a file', () => {
   - just text
 `;
     expect(await problems(text)).toEqual([
-      "connectors.yaml:3:5: kind 'icebreg' is none of iceberg, delta, glue, unity",
+      "connectors.yaml:3:5: kind 'icebreg' is not one of iceberg, delta, glue, unity",
       "connectors.yaml:4:5: uri 'nowhere' is not a URI, for example file:///warehouse or https://catalog.example.com",
       "connectors.yaml:6:5: unknown key 'maxParallel'; did you mean 'max-parallel'?",
       "connectors.yaml:7:5: interval '5 parsecs' is not a duration, for example 90s, 15m, 6h or 1d",

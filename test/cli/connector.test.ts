@@ -123,14 +123,14 @@ describe('connector create', () => {
   });
 
   it.each([
-    [['--kind', 'paimon'], /^error: --kind 'paimon' is none of iceberg, delta, glue, unity$/m],
+    [['--kind', 'paimon'], /^error: --kind 'paimon' is not one of iceberg, delta, glue, unity$/m],
     [['--max-parallel', 'many'], /^error: --max-parallel 'many' is not a whole number of at least 1$/m],
     [
       ['--max-requests-per-second', '0.001'],
       /^error: --max-requests-per-second '0\.001' is not a number from 0\.01 to 100000/,
     ],
     [['--interval', '5 parsecs'], /^error: --interval '5 parsecs' is not a duration, for example 90s, 15m, 6h or 1d$/m],
-    [['--missing', 'delete'], /^error: --missing 'delete' is none of keep, mark, drop$/m],
+    [['--missing', 'delete'], /^error: --missing 'delete' is not one of keep, mark, drop$/m],
     [['--missing-max-share', '30%'], /^error: --missing-max-share '30%' is not a share: give a number from 0 to 1/],
     [['--property', 'novalue'], /^error: --property is not key=value$/m],
     [['--source-namespace', 'a..b'], /^error: --source-namespace 'a\.\.b' is invalid at position 3: an empty segment/],

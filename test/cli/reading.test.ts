@@ -182,7 +182,7 @@ describe('a wrong command', () => {
     [
       ['stats', 'files', TABLE, '--content', 'all'],
       2,
-      /^error: --content 'all' is none of data, position-deletes, equality-deletes$/m,
+      /^error: --content 'all' is not one of data, position-deletes, equality-deletes$/m,
     ],
     [['plan', 'get', TABLE, '--as-of', '2026-01-01T12:00'], 2, /a time zone/],
     [['plan', 'get', TABLE, '--as-of', '2026-01-01', '--snapshot', '42'], 2, /cannot be used with/],

@@ -14,6 +14,23 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => processes?.[Symbol.asyncDispose]());
 
+/** Writers name folders by the readable forms of the partition values. */
+async function partitionsAreReadable(): Promise<void> {
+  const { stdout } = await processes.cli(['plan', 'get', 'lake.nyc.flights', '--json']);
+  const files = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(files.length).toBeGreaterThan(1);
+  for (const { filePath, partition } of files) {
+    const [{ name, text, readable }] = partition;
+    expect(readable).toMatch(/^2013-\d\d$/);
+    expect(filePath).toContain(`/${name}=${readable}/`);
+    // The raw value counts months since 1970.
+    expect(Number(text)).toBe((2013 - 1970) * 12 + Number(readable.slice(5)) - 1);
+  }
+}
+
 it('a validation that no worker takes ends at once, and reports how to start a worker', async () => {
   const { code, stderr } = await processes.cli(['connector', 'validate', 'lake']);
   expect(stderr).toBe(
@@ -42,6 +59,7 @@ it('a job that is waited for reports that no worker polls, that Temporal is away
   const { code, stdout } = await waiting.ended;
   expect(stdout).toMatch(/^state +succeeded$/m);
   expect(code).toBe(0);
+  await partitionsAreReadable();
 
   // A worker that was killed is listed by Temporal for some time, but takes nothing.
   await processes.stop(worker, 'SIGKILL');

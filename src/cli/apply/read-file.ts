@@ -116,7 +116,7 @@ class Reader implements FileContents {
     const required = ['name', 'kind', ...(options.kind === 'glue' ? [] : ['uri']), 'destination-catalog'];
     for (const key of required) if (!places.has(key)) this.#wrong(where(), `${subject} has no '${key}'`);
     if (state !== undefined && !STATES.includes(state))
-      this.#wrong(where('state'), `state '${state}' is none of ${STATES.join(', ')}`);
+      this.#wrong(where('state'), `state '${state}' is not one of ${STATES.join(', ')}`);
     if (this.problems.length > problems || name === undefined || options.kind === undefined) return;
     try {
       this.declared.push({ name, kind: options.kind, spec: specOf(options), state, where });

@@ -5,6 +5,7 @@ import type { ResolveResponse } from '../../generated/reconciler/v1/directory.ts
 import { formatName, parseName } from '../../names.ts';
 import { shellWord } from '../../text.ts';
 import { UsageError } from '../io/errors.ts';
+import { rememberName } from '../io/known-names.ts';
 import { withDeadline } from './context.ts';
 import { SEARCHED, suggesting } from './did-you-mean.ts';
 
@@ -73,12 +74,17 @@ export async function catalogIdOf(
   return { catalogId: (await resolve(clients, [catalog], false)).catalogId, path };
 }
 
-function resolve(clients: CatalogClients, parts: string[], object: boolean): Promise<ResolveResponse> {
+async function resolve(clients: CatalogClients, parts: string[], object: boolean): Promise<ResolveResponse> {
   const [catalog, ...rest] = parts;
   const namespacePath = object ? rest.slice(0, -1) : rest;
   const value = { catalog, namespacePath, object: object ? rest.at(-1) : '' };
   const resolved = clients.directory.resolve({ name: { $case: 'parts', value }, object }, withDeadline());
-  return suggesting(resolved, formatName(parts), () => namesLike(clients, parts, object));
+  const found = await suggesting(resolved, formatName(parts), () => namesLike(clients, parts, object));
+  const { catalogId, namespaceId, tableId, viewId } = found;
+  rememberName(catalogId, formatName(parts.slice(0, 1)));
+  rememberName(namespaceId, formatName([catalog ?? '', ...namespacePath]));
+  rememberName(tableId || viewId, formatName(parts));
+  return found;
 }
 
 /** What exists on the first level at which the name leads to nothing: catalogs, namespaces, or tables and views. */

@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import { UsageError } from '../io/errors.ts';
 import {
   each,
@@ -126,10 +125,4 @@ export function requireUri({ kind, uri }: SpecOptions): void {
 export function warningOf({ kind = '' }: SpecOptions): string | undefined {
   if (!UNSUPPORTED_KINDS.includes(kind)) return undefined;
   return `warning: the connector is stored, but kind ${kind} cannot be reconciled yet; iceberg and glue can`;
-}
-
-export function stateOf(text: string): ConnectorState {
-  if (text === 'active') return ConnectorState.CONNECTOR_STATE_ACTIVE;
-  if (text === 'paused') return ConnectorState.CONNECTOR_STATE_PAUSED;
-  throw new UsageError(`--state ${text} must be active or paused`);
 }

@@ -1,11 +1,11 @@
-import type { Command } from 'commander';
-import { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { type Command, Option } from 'commander';
+import { Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { UsageError } from '../io/errors.ts';
 import { describeConnector } from './describe.ts';
 import { type SpecOptions, specOf } from './spec-fields.ts';
-import { addSpecOptions, stateOf } from './spec-options.ts';
+import { addSpecOptions } from './spec-options.ts';
 
 const HELP = `
 Only the fields that you name change. A map such as --property is replaced as
@@ -22,11 +22,17 @@ Examples:
   $ reconciler connector update lake --webhook ''
   $ reconciler connector update lake --no-schedule`;
 
+const STATE_OF = {
+  active: ConnectorState.CONNECTOR_STATE_ACTIVE,
+  paused: ConnectorState.CONNECTOR_STATE_PAUSED,
+};
+const STATES = Object.keys(STATE_OF);
+
 export function addUpdate(group: Command): void {
   const command = group.command('update').description('Changes a connector.').argument('<connector>', 'name or id');
   addSpecOptions(command, { kind: false })
     .option('--name <name>', 'new display name')
-    .option('--state <state>', 'active or paused')
+    .addOption(new Option('--state <state>', 'whether it runs').choices(STATES))
     .option('--etag <etag>', 'fail if the connector has changed since this version')
     .addHelpText('after', HELP)
     .action(
@@ -37,7 +43,7 @@ export function addUpdate(group: Command): void {
           paths.push('display_name');
         }
         if (options.state !== undefined) {
-          connector.state = stateOf(options.state);
+          connector.state = STATE_OF[options.state];
           paths.push('state');
         }
         if (paths.length === 0)
@@ -57,6 +63,6 @@ export function addUpdate(group: Command): void {
 
 interface UpdateOptions {
   name?: string;
-  state?: string;
+  state?: keyof typeof STATE_OF;
   etag?: string;
 }

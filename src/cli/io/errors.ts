@@ -1,5 +1,6 @@
 import { ClientError, Status } from 'nice-grpc-common';
 import { CodedError } from '../../errors.ts';
+import { withNames } from './known-names.ts';
 
 /** Shell exit codes. */
 export const EXIT = {
@@ -98,7 +99,7 @@ function describeCall(error: ClientError, address: string): Failure {
     };
   }
   return {
-    message: error.details || `${error.path}: ${code}`,
+    message: withNames(error.details) || `${error.path}: ${code}`,
     hint: hintOf(code, error.details),
     exitCode: exitCodeOf(code),
   };

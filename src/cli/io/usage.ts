@@ -27,5 +27,5 @@ export function shownValue(text: string): string {
 
 /** What is wrong with a value, after the value: commander's own text about choices, or one of the parsers in `options.ts`. */
 export function problemText(message: string): string {
-  return message.replace(/^Allowed choices are (.*)\.(?=\n|$)/, 'is none of $1');
+  return message.replace(/^Allowed choices are (.*)\.(?=\n|$)/, 'is not one of $1');
 }

@@ -348,3 +348,37 @@ describe('ValidateConnector', () => {
     catalog.jobs.down = false;
   });
 });
+
+describe('validate_only', () => {
+  it('reports what is wrong with a connector or an update, and changes nothing', async () => {
+    const { connectors } = catalog.clients;
+    const spec = { ...connectorSpec(), displayName: 'only checked' };
+    expect(await connectors.createConnector({ connector: spec, validateOnly: true })).toMatchObject({
+      displayName: 'only checked',
+      connectorId: '',
+    });
+    const get = () => connectors.getConnector({ by: { $case: 'displayName', value: 'only checked' } });
+    expect(await failure(get())).toMatchObject(refusal('NOT_FOUND', 'only checked'));
+    const wrong = { ...spec, policy: { timeZone: 'Mars' } };
+    expect(await failure(connectors.createConnector({ connector: wrong, validateOnly: true }))).toMatchObject(
+      refusal('INVALID_ARGUMENT', 'policy.time_zone'),
+    );
+    const created = await connectors.createConnector({ connector: spec });
+    expect(await failure(connectors.createConnector({ connector: spec, validateOnly: true }))).toMatchObject(
+      refusal('ALREADY_EXISTS', 'only checked'),
+    );
+    const { connectorId } = created;
+    const update = (connector: object, updateMask: string[], etag = '') =>
+      connectors.updateConnector({ connector: { ...connector, connectorId, etag }, updateMask, validateOnly: true });
+    expect((await update({ description: 'new' }, ['description'])).description).toBe('new');
+    expect(await failure(update({ uri: 'ftp://x' }, ['uri']))).toMatchObject(refusal('INVALID_ARGUMENT', 'ftp'));
+    expect(await failure(update({ description: 'x' }, ['description'], 'stale'))).toMatchObject(
+      refusal('ABORTED', 'changed meanwhile'),
+    );
+    const other = await connectors.createConnector({ connector: { ...connectorSpec(), displayName: 'other name' } });
+    expect(await failure(update({ displayName: other.displayName }, ['display_name']))).toMatchObject(
+      refusal('ALREADY_EXISTS', 'other name'),
+    );
+    expect(await get()).toEqual(created);
+  });
+});

@@ -44,6 +44,20 @@ it('returns the waiting job for an equal trigger', async () => {
   expect(Object.keys(await states())).toHaveLength(3);
 });
 
+it('accepts the display name of the connector, and means the id if both exist', async () => {
+  const { connectors, jobs } = catalog.clients;
+  const { connectorId, displayName } = await connectors.createConnector({ connector: connectorSpec() });
+  const { jobId } = await connectors.triggerReconcile({ connectorId: displayName });
+  expect((await jobs.listReconcileJobs({ connectorId })).jobs).toMatchObject([{ jobId, connectorId }]);
+  const namesake = await connectors.createConnector({ connector: { ...connectorSpec(), displayName: connectorId } });
+  const second = await connectors.triggerReconcile({ connectorId, full: true });
+  expect(await connectors.getReconcileJob({ jobId: second.jobId })).toMatchObject({ connectorId });
+  expect((await jobs.listReconcileJobs({ connectorId: namesake.connectorId })).jobs).toEqual([]);
+  expect(await failure(connectors.triggerReconcile({ connectorId: 'nobody' }))).toMatchObject(
+    refusal('NOT_FOUND', 'connector nobody does not exist'),
+  );
+});
+
 it('creates one job for concurrent equal triggers', async () => {
   const { trigger, states } = await busy();
   const answers = await Promise.all([1, 2, 3, 4].map(() => trigger()));
