@@ -176,7 +176,11 @@ describe('a wrong command', () => {
     [['table', 'get', 'main."my ns'], 2, /quote " is not closed/],
     [['table', 'get', 'main.absent.orders'], 1, /absent/],
     [['namespace', 'list', 'absent'], 1, /absent/],
-    [['stats', 'table', TABLE, '--snapshot', '43'], 1, /43/],
+    [
+      ['stats', 'table', TABLE, '--snapshot', '43'],
+      1,
+      /^error: snapshot 43 of table main\."my ns"\.orders does not exist$/m,
+    ],
     [['stats', 'table', TABLE, '--snapshot', '9223372036854775808'], 2, /64-bit integer/],
     [['stats', 'columns', TABLE, '--columns', 'absent'], 2, /absent/],
     [

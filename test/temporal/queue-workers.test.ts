@@ -140,14 +140,15 @@ it('warns of the first queue of a connector that no worker serves', async () => 
 describe('a validation that no worker has done in time', () => {
   /** A client of the real server whose workflows have timed out, because a test does not wait for a minute. */
   function timingOut(): Client {
-    const execute = async () => {
+    const result = async () => {
       throw new WorkflowFailedError(
         'timed out',
         new TimeoutFailure('timed out', undefined, 'START_TO_CLOSE'),
         'TIMEOUT',
       );
     };
-    return Object.create(temporal.client, { workflow: { value: { execute } } }) as Client;
+    const start = async () => ({ result });
+    return Object.create(temporal.client, { workflow: { value: { start } } }) as Client;
   }
   const validate = () =>
     temporalJobControl(async () => timingOut()).validate({ connectorId: 'con_1', taskQueue: 'eu' });
