@@ -35,6 +35,16 @@ export function footersEnabled(properties: Readonly<Record<string, string>>): bo
   return flag(properties, 'stats.footers.enabled');
 }
 
+const KNOWN = ['stats.footers.enabled', 'stats.ndv.enabled', 'stats.ndv.max_files', 'stats.ndv.sample_fraction'];
+
+/** The first property below `stats.` that has no meaning, with those that have one: other properties may be meant for the upstream. */
+export function unknownStatisticsOption(properties: Readonly<Record<string, string>>): InvalidProperty | undefined {
+  const unknown = Object.keys(properties).find((name) => name.startsWith('stats.') && !KNOWN.includes(name));
+  return unknown === undefined
+    ? undefined
+    : new InvalidProperty(unknown, `is unknown: give one of ${KNOWN.join(', ')}`);
+}
+
 function flag(properties: Readonly<Record<string, string>>, name: string): boolean {
   const text = (properties[name] || 'false').trim().toLowerCase();
   if (text === 'true' || text === 'false') return text === 'true';

@@ -133,6 +133,10 @@ describe('connector create', () => {
     [['--missing', 'delete'], /^error: --missing 'delete' is not one of keep, mark, drop$/m],
     [['--missing-max-share', '30%'], /^error: --missing-max-share '30%' is not a share: give a number from 0 to 1/],
     [['--property', 'novalue'], /^error: --property is not key=value$/m],
+    [
+      ['--property', 'stats.ndv.enabeld=true'],
+      /^error: --property 'stats\.ndv\.enabeld' is unknown: give one of stats\.footers\.enabled, stats\.ndv\.enabled,/m,
+    ],
     [['--source-namespace', 'a..b'], /^error: --source-namespace 'a\.\.b' is invalid at position 3: an empty segment/],
     [['--uri', '/warehouse'], /^error: --uri '\/warehouse' is not a URI, for example file:\/\/\/warehouse$/m],
     [['--uri', 'user:hunter2@nowhere:x/'], /^error: --uri has the scheme 'user'/],

@@ -10,7 +10,12 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parsePattern } from '../../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../../secrets.ts';
-import { footersEnabled, InvalidProperty, ndvOptions } from '../../stats/statistics-options.ts';
+import {
+  footersEnabled,
+  InvalidProperty,
+  ndvOptions,
+  unknownStatisticsOption,
+} from '../../stats/statistics-options.ts';
 import { parseCron } from '../../temporal/cron.ts';
 import { truncate } from '../../text.ts';
 import { Checks } from '../rpc/violations.ts';
@@ -291,6 +296,8 @@ function checkOptions(checks: Checks, options: { [key: string]: string }, field:
 
 /** Checked here because an invalid option would fail every table of every job. */
 function checkStatistics(checks: Checks, properties: { [key: string]: string }, field: string): void {
+  const unknown = unknownStatisticsOption(properties);
+  if (unknown) checks.that(false, `${field}[${unknown.property.slice(0, 100)}]`, unknown.problem);
   for (const read of [ndvOptions, footersEnabled]) {
     try {
       read(properties);
