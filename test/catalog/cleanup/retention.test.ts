@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { removeJobs } from '../../../src/catalog/store/cleanup/remove-jobs.ts';
+import { removeStages } from '../../../src/catalog/store/cleanup/remove-stages.ts';
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { JobChangeAction, JobChangeKind, JobFailureKind, JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
@@ -319,6 +320,19 @@ describe('what was staged for a snapshot', () => {
     // A later job would have opened a stream.
     await catalog.claim(connectorId, 'next');
     expect(await removed()).toEqual({ stages: 1 });
+  });
+
+  it('is removed by the next service if this one is stopped meanwhile', async () => {
+    await begun();
+    await catalog.stop();
+    const { db, close } = await openDatabase(catalog.file);
+    const stopped = AbortSignal.abort();
+    for await (const step of removeStages(db, Date.now(), stopped)) expect(step).toBeUndefined();
+    await close();
+    expect(count('files')).toBe(3);
+    machine.pass(8 * DAY);
+    expect(await removed()).toEqual({ stages: 1 });
+    expect([count('files'), count('snapshots')]).toEqual([2, 1]);
   });
 
   it('is removed from a snapshot that readers see without its files, which stays', async () => {

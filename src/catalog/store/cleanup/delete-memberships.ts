@@ -17,10 +17,12 @@ const STEP = 2000;
 /**
  * Deletes the changes that are staged at a snapshot's position, in small transactions. The snapshot's `stage_key` must be
  * DELETING_KEY, so that no stream writes meanwhile, and so that the deletion is repeated after a crash.
+ *
+ * @param signal ends the deletion after a transaction
  */
-export async function deleteMemberships(db: Db, position: Position): Promise<void> {
+export async function deleteMemberships(db: Db, position: Position, signal?: AbortSignal): Promise<void> {
   for (const step of [deleteAdditions, undoRemovals, deleteBranchRemovals]) {
-    while (await write(db, (trx) => step(trx, position))) await setImmediate();
+    while (!signal?.aborted && (await write(db, (trx) => step(trx, position)))) await setImmediate();
   }
 }
 

@@ -19,11 +19,13 @@ const NONE: Pick<Stage, 'staged_at' | 'snapshot_num'> = { staged_at: 0, snapshot
  * Removes what was staged for snapshots to which no stream has been opened since this time, because the job that did was ended. Snapshots
  * that readers do not see are removed with it; the others keep their metadata. What a job has staged that still runs, paused or not, stays.
  */
-export async function* removeStages(db: Db, before: number): AsyncGenerator<Removed> {
+export async function* removeStages(db: Db, before: number, signal?: AbortSignal): AsyncGenerator<Removed> {
   for (let stage = await nextStage(db, before); stage; stage = await nextStage(db, before, stage)) {
     const { snapshot_num, chain_num: chain, ord } = stage;
     if (!(await write(db, (trx) => markDeleting(trx, stage as Stage)))) continue;
-    await deleteMemberships(db, { chain, ord });
+    await deleteMemberships(db, { chain, ord }, signal);
+    // The next service continues, since its time stays.
+    if (signal?.aborted) return;
     await write(db, async (trx) => {
       await trx
         .updateTable('snapshots')

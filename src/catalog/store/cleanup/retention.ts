@@ -22,7 +22,7 @@ const PAUSE = 9;
  * Removes what is older than `before`, in milliseconds since 1970, in transactions of at most 1,000 rows of a table. It yields after each
  * of them, and can be ended there.
  */
-type Remover = (db: Kysely<Schema>, before: number) => AsyncIterable<Removed>;
+type Remover = (db: Kysely<Schema>, before: number, signal: AbortSignal) => AsyncIterable<Removed>;
 
 const REMOVERS: readonly [keyof Retention, Remover][] = [
   ['jobsMs', removeJobs],
@@ -67,7 +67,7 @@ export function createRetention(deps: RetentionDeps, retention: Retention): { st
       const kept = retention[setting];
       if (kept === undefined) continue;
       let began = performance.now();
-      for await (const removed of remove(db, await clock.ago(kept))) {
+      for await (const removed of remove(db, await clock.ago(kept), signal)) {
         for (const kind of Object.keys(removed) as RemovedKind[])
           total[kind] = (total[kind] ?? 0) + (removed[kind] ?? 0);
         onRemoved(removed);
