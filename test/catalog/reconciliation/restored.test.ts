@@ -29,7 +29,7 @@ async function run(
   connectorId: string,
   request: object,
   {
-    verifiedSince = RESTORED_AT as Date | null,
+    verifiedSince = RESTORED_AT as Date | 'none',
     state = JobState.JS_SUCCEEDED,
     dryRun = false,
     startedAt = undefined as Date | undefined,
@@ -48,13 +48,13 @@ async function run(
     job: { ...job, state },
     connectorId,
     runId,
-    verifiedSince: verifiedSince ?? undefined,
+    ...(verifiedSince !== 'none' && { verifiedSince }),
   });
   const { full } = await catalog.clients.connectors.getReconcileJob({ jobId: job.jobId });
   return { unverifiedSince, full };
 }
 const isUnverified = async (connectorId: string) =>
-  (await run(connectorId, {}, { verifiedSince: null })).unverifiedSince;
+  (await run(connectorId, {}, { verifiedSince: 'none' })).unverifiedSince;
 
 describe('a connector of a catalog that was restored', () => {
   it.each([
@@ -75,7 +75,7 @@ describe('a connector of a catalog that was restored', () => {
     ['with a mode of its own', { mode: 'METADATA_ONLY' }, {}],
     ['with snapshots of its own', { snapshots: { kind: 'CURRENT' } }, {}],
     ['that is dry', { dryRun: true }, { dryRun: true }],
-    ['that did not go through', {}, { verifiedSince: null }],
+    ['that did not go through', {}, { verifiedSince: 'none' }],
     ['that began after an earlier restore', {}, { verifiedSince: new Date('2026-11-29') }],
   ])('is not verified by a job %s', async (_, request, options) => {
     const connectorId = await unverified();
@@ -86,7 +86,7 @@ describe('a connector of a catalog that was restored', () => {
   it('does not make a job a full one that had begun before', async () => {
     const connectorId = await unverified();
     const startedAt = new Date(RESTORED_AT.getTime() - 60_000);
-    const options = { startedAt, verifiedSince: null };
+    const options = { startedAt, verifiedSince: 'none' as const };
     expect(await run(connectorId, {}, options)).toEqual({ unverifiedSince: RESTORED_AT, full: false });
   });
 
