@@ -92,11 +92,13 @@ describe('reconciler backup', () => {
     writeFileSync(
       writer,
       `const db = new (require(${JSON.stringify(sqlitePath)}))(${JSON.stringify(database)}, { timeout: 5000 });
+       db.pragma('synchronous = off');
        db.exec('create table filler (a, b); create table pairs (a)');
        db.prepare("with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) insert into filler select i, randomblob(4000) from n").run();
        const insert = db.prepare('insert into pairs values (?)');
        let n = 0;
-       setInterval(() => { db.transaction(() => { insert.run(n); insert.run(n++); })(); if (n === 10) process.send('ready'); });`,
+       const write = db.transaction(() => { insert.run(n); insert.run(n++); });
+       setInterval(() => { for (const end = Date.now() + 50; Date.now() < end; ) write(); process.send('ready'); }, 1);`,
     );
     const child = fork(writer);
     try {
