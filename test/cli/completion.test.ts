@@ -26,8 +26,8 @@ const env = () => ({ ...process.env, PATH: `${folder}${delimiter}${process.env.P
 
 /** What bash completes for these words, of which the last is incomplete. */
 function inBash(...words: string[]): string[] {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is bash
   const code =
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is bash
     'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _reconciler; printf "%s\\n" "${COMPREPLY[@]}"';
   const args = ['-c', code, 'bash', scripts.bash ?? '', 'reconciler', ...words];
   return execFileSync('bash', args, { encoding: 'utf8', env: env() }).split('\n').filter(Boolean);
