@@ -135,6 +135,7 @@ describe('jobs', () => {
     const alerted = await run(connector, { state: JobState.JS_FAILED });
     await run(connector, { state: JobState.JS_FAILED });
     const lastFailed = await run(connector, { state: JobState.JS_FAILED });
+    const repaired = await run(connector, { request: { retryOf: lastFailed } });
     const scope = { scope: { table: 't' } };
     const retried = await run(connector, { state: JobState.JS_FAILED, request: scope });
     await repeat(25, () => run(connector, { request: scope }));
@@ -147,7 +148,7 @@ describe('jobs', () => {
     };
     await catalog.claim(connectorId, 'retry', { connectorId, connectorName: displayName, ...retry });
     expect(await removed()).toEqual({ jobs: 7 });
-    expect((await listed(connectorId)).slice(-4)).toEqual([retried, lastFailed, alerted, good]);
+    expect((await listed(connectorId)).slice(-5)).toEqual([retried, repaired, lastFailed, alerted, good]);
   });
 
   it('are not removed because the clock jumped', async () => {

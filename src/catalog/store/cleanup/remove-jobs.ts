@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from '../database/schema.ts';
 import { write } from '../database/transaction.ts';
-import { neededJobs } from '../jobs/needed-jobs.ts';
+import { neededJobs } from './needed-jobs.ts';
 import type { Removed } from './removed.ts';
 import { ROWS, removeRowsOfJobs } from './rows-of-jobs.ts';
 

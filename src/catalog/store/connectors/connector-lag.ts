@@ -93,10 +93,10 @@ async function isFailed(db: Kysely<Schema>, connectorId: string, jobId: string):
     .selectFrom('jobs as j')
     .select(['j.job_id', 'j.state', 'j.request_json'])
     .where('j.connector_id', '=', connectorId)
-    .where('j.created_at', '>=', job.created_at)
+    .where('j.job_num', '>', job.job_num)
     .where('j.dry_run', '=', 0)
     .where('j.request_json', 'like', '%"retryOf":%')
-    .orderBy('j.created_at')
+    .orderBy('j.job_num')
     .execute();
   // The job, its retries and their retries.
   const tries = new Set([jobId]);
@@ -111,7 +111,7 @@ async function isFailed(db: Kysely<Schema>, connectorId: string, jobId: string):
 }
 
 const stateOf = compiledQuery((db, jobId: string) =>
-  db.selectFrom('jobs').select(['state', 'created_at']).where('job_id', '=', jobId),
+  db.selectFrom('jobs').select(['state', 'job_num']).where('job_id', '=', jobId),
 );
 
 function intervalOf(body: string, goodSince: number): number {

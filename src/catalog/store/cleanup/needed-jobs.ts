@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { wholeRuns } from '../connectors/whole-run.ts';
 import type { Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
@@ -14,16 +15,6 @@ export async function neededJobs(db: Db, connectorId: string): Promise<string[]>
     .where('connector_id', '=', connectorId)
     .executeTakeFirst();
   const alert: { jobId?: string; failedJobId?: string } = connector?.last_alert ? JSON.parse(connector.last_alert) : {};
-  const lastRun = (state: string, without: readonly string[]) => {
-    let query = db
-      .selectFrom('jobs')
-      .select('job_id')
-      .where('connector_id', '=', connectorId)
-      .where('state', '=', state)
-      .where('dry_run', '=', 0);
-    for (const key of without) query = query.where('request_json', 'not like', `%"${key}":%`);
-    return query.orderBy('job_num', 'desc').limit(1).executeTakeFirst();
-  };
   const retried = await db
     .selectFrom('jobs')
     .select('retry_of_job_id')
@@ -36,10 +27,19 @@ export async function neededJobs(db: Db, connectorId: string): Promise<string[]>
     alert.jobId,
     alert.failedJobId,
     ...retried.map((row) => row.retry_of_job_id),
-    (await lastRun('JS_FAILED', ['scope']))?.job_id,
-    (await lastRun('JS_SUCCEEDED', ['scope']))?.job_id,
-    (await lastRun('JS_SUCCEEDED', ['scope', 'retryOf']))?.job_id,
-    (await lastRun('JS_SUCCEEDED', ['scope', 'retryOf', 'mode', 'snapshots']))?.job_id,
+    ...(await statusJobs(db, connectorId)),
   ];
   return [...new Set(ids.filter((id) => id !== undefined && id !== ''))] as string[];
+}
+
+/** The last whole runs that succeeded and failed, and the retries since the last one that failed. */
+async function statusJobs(db: Db, connectorId: string): Promise<string[]> {
+  const jobs = db.selectFrom('jobs as j').select(['j.job_id', 'j.job_num']).where('j.connector_id', '=', connectorId);
+  const lastRun = (state: string) =>
+    jobs.where('j.state', '=', state).where(wholeRuns).orderBy('j.job_num', 'desc').limit(1).executeTakeFirst();
+  const [succeeded, failed] = [await lastRun('JS_SUCCEEDED'), await lastRun('JS_FAILED')];
+  const retries = failed
+    ? await jobs.where('j.job_num', '>', failed.job_num).where('j.request_json', 'like', '%"retryOf":%').execute()
+    : [];
+  return [succeeded, failed, ...retries].flatMap((job) => job?.job_id ?? []);
 }

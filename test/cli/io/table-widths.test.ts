@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { displayWidth } from '../../src/cli/io/display-width.ts';
-import { count, time } from '../../src/cli/io/format.ts';
-import { type Column, TablePrinter } from '../../src/cli/io/table-printer.ts';
-import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
+import { displayWidth } from '../../../src/cli/io/display-width.ts';
+import { count, time } from '../../../src/cli/io/format.ts';
+import { type Column, TablePrinter } from '../../../src/cli/io/table-printer.ts';
+import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 
 beforeEach(() => stubEnv('NO_COLOR', '1'));
 afterEach(unstubAllEnvs);

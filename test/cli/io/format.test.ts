@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { displayWidth, shorten, wrap } from '../../src/cli/io/display-width.ts';
-import { bytes, count, duration, printable, time, word } from '../../src/cli/io/format.ts';
-import { withDefaults } from '../../src/cli/io/json.ts';
-import { interval, keyValue, list } from '../../src/cli/io/options.ts';
-import { TablePrinter } from '../../src/cli/io/table-printer.ts';
-import { ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
-import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
+import { displayWidth, shorten, wrap } from '../../../src/cli/io/display-width.ts';
+import { bytes, count, duration, printable, time, word } from '../../../src/cli/io/format.ts';
+import { withDefaults } from '../../../src/cli/io/json.ts';
+import { interval, keyValue, list } from '../../../src/cli/io/options.ts';
+import { TablePrinter } from '../../../src/cli/io/table-printer.ts';
+import { ReconcileJob } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { ColumnStats } from '../../../src/generated/reconciler/v1/statistics.ts';
+import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 
 beforeEach(() => stubEnv('NO_COLOR', '1'));
 afterEach(unstubAllEnvs);

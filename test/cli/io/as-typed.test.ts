@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { asTyped, nameIn } from '../../src/cli/io/as-typed.ts';
-import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
+import { asTyped, nameIn } from '../../../src/cli/io/as-typed.ts';
+import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 
 let folder: string;
 /** A folder below the temporary one. */
