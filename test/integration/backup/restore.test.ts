@@ -72,14 +72,14 @@ describe('a catalog that was restored from a backup', () => {
 
   it('has the schedules of its connectors, and not that of a connector that was lost', async () => {
     connectorId = await processes.connect('inc', warehouse, { policy: hourly });
-    expect(await run(connectorId)).toMatchObject({ state: JS_SUCCEEDED, fullRescan: false });
+    expect(await run(connectorId)).toMatchObject({ state: JS_SUCCEEDED, full: false });
     await backUp('first');
     // Everything from here on is lost.
     for (const table of readdirSync(join(warehouse, 'inc')).filter((name) => name !== 'unchanged')) {
       rmSync(join(warehouse, 'inc', table), { recursive: true });
       cpSync(join(MADE, 'wh/inc', table), join(warehouse, 'inc', table), { recursive: true });
     }
-    expect(await run(connectorId)).toMatchObject({ state: JS_SUCCEEDED, fullRescan: false });
+    expect(await run(connectorId)).toMatchObject({ state: JS_SUCCEEDED, full: false });
     undisturbed = await dumpCatalog(processes.catalog, 'inc');
     lostConnectorId = await processes.connect('lost', warehouse, { policy: hourly });
     await poll(() => statusOf(lostConnectorId), { timeout: 30_000 }).toBe(ScheduleStatus.SCHEDULE_STATUS_OK);
@@ -96,7 +96,7 @@ describe('a catalog that was restored from a backup', () => {
       { destinationNamespacePaths: ['inc'], destinationTableName: 'unchanged' },
     ]) {
       const job = await run(connectorId, narrowed);
-      expect({ narrowed, job }).toMatchObject({ job: { state: JS_SUCCEEDED, fullRescan: true } });
+      expect({ narrowed, job }).toMatchObject({ job: { state: JS_SUCCEEDED, full: true } });
       expect(job.message).toMatch(RESTORED);
     }
   });
@@ -104,7 +104,7 @@ describe('a catalog that was restored from a backup', () => {
   it('has everything after the next complete job, which verifies everything', async () => {
     expect(await dumpCatalog(processes.catalog, 'inc')).not.toEqual(undisturbed);
     const job = await run(connectorId);
-    expect(job).toMatchObject({ state: JS_SUCCEEDED, fullRescan: true, counters: { errors: 0n } });
+    expect(job).toMatchObject({ state: JS_SUCCEEDED, full: true, counters: { errors: 0n } });
     expect(job.message).toMatch(RESTORED);
     expect(await dumpCatalog(processes.catalog, 'inc')).toEqual(undisturbed);
     for (const [name, truth] of readTruth(join(MADE, 'truth'))) {
@@ -116,7 +116,7 @@ describe('a catalog that was restored from a backup', () => {
 
   it('reads incrementally from then on', async () => {
     const job = await run(connectorId);
-    expect(job).toMatchObject({ state: JS_SUCCEEDED, fullRescan: false, counters: { tablesChanged: 0n } });
+    expect(job).toMatchObject({ state: JS_SUCCEEDED, full: false, counters: { tablesChanged: 0n } });
     expect(job.message).toMatch(/^Nothing changed: \d+ tables$/);
   });
 
@@ -178,7 +178,7 @@ describe('a backup that was taken while a job ingested', () => {
     await restore('busy');
     expect(await processes.ended(jobId)).toMatchObject({ state: JS_SUCCEEDED });
     const next = await run(connectorId);
-    expect(next).toMatchObject({ state: JS_SUCCEEDED, fullRescan: true, counters: { errors: 0n } });
+    expect(next).toMatchObject({ state: JS_SUCCEEDED, full: true, counters: { errors: 0n } });
     expect(await dumpCatalog(processes.catalog, 'many')).toEqual(truth);
   }, 300_000);
 
@@ -197,7 +197,7 @@ describe('a backup that was taken while a job ingested', () => {
     expect(job.message).toMatch(/^Failed: The catalog was restored from a backup \(.*\) after this job began/);
     await poll(async () => (await workflow.describe()).status.name).toBe('FAILED');
     const next = await run(other);
-    expect(next).toMatchObject({ state: JS_SUCCEEDED, fullRescan: true, counters: { errors: 0n } });
+    expect(next).toMatchObject({ state: JS_SUCCEEDED, full: true, counters: { errors: 0n } });
     expect(await dumpCatalog(processes.catalog, 'others')).toEqual(truth);
   }, 300_000);
 });
