@@ -50,10 +50,10 @@ describe('RecordJob', () => {
       { table: 'n."a\0b"', code: 'DATA_LOSS', message: "unexpected token '\0'" },
       { table: long, code: 'INTERNAL', message: long },
     ];
-    expect(await reconciliation.recordJob({ job, failures })).toMatchObject({ message: 'not JSON: \u{fffd}' });
+    expect(await reconciliation.recordJob({ job, failures })).toMatchObject({ message: 'not JSON: \\x00' });
     const stored = (await jobs.listJobFailures({ jobId: 'odd' })).failures;
     expect(stored).toMatchObject([
-      { table: 'n."a\u{fffd}b"', message: "unexpected token '\u{fffd}'" },
+      { table: 'n."a\u{fffd}b"', message: "unexpected token '\\x00'" },
       { table: `${long.slice(0, 8191)}…`, message: `${long.slice(0, 8191)}…` },
     ]);
   });
