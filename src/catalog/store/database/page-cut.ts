@@ -35,7 +35,7 @@ export interface Page<Item> {
 }
 
 /**
- * Reads a page of at most `size` rows and 4 MiB. The sizes of the rows are read first, so that no more than a page is in memory.
+ * Reads a page of at most `size` rows and 4 MiB. The sizes of the rows are read first, so that no more than a page and a row are in memory.
  *
  * @param query the rows in their order, from the first one of the page
  * @param bytes the size of a row; see `bytesOf`
@@ -49,9 +49,26 @@ export async function readPage<DB, TB extends keyof DB, Row>(
     .clearSelect()
     .select(bytes.as('bytes'))
     .limit(size + 1);
-  const { count, more } = cutPage((await sizes.execute()) as { bytes: number }[], size);
-  const items = count === 0 ? [] : await query.limit(count).execute();
-  return { items, last: more ? items.at(-1) : undefined };
+  return readCut(query, (await sizes.execute()) as { bytes: number }[], size);
+}
+
+/**
+ * Reads the page that `cutPage` cuts, and one row more: rows may have been added or deleted since their sizes were read, and only the rows
+ * themselves show whether others follow the page.
+ *
+ * @param query the rows in their order, from the first one of the page
+ * @param sizes see `cutPage`
+ */
+export async function readCut<DB, TB extends keyof DB, Row>(
+  query: SelectQueryBuilder<DB, TB, Row>,
+  sizes: readonly { bytes: number }[],
+  size: number,
+): Promise<Page<Row>> {
+  const { count } = cutPage(sizes, size);
+  if (count === 0) return { items: [], last: undefined };
+  const rows = await query.limit(count + 1).execute();
+  const items = rows.slice(0, count);
+  return { items, last: rows.length > count ? items.at(-1) : undefined };
 }
 
 /** An expression for the bytes that these columns have together. */

@@ -15,7 +15,7 @@ import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
-import { bytesOf, cutPage } from '../database/page-cut.ts';
+import { bytesOf, readCut } from '../database/page-cut.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
@@ -158,10 +158,10 @@ export async function listTables(db: Db, namespaceId: string, size: number, afte
       bytesOf(...LARGE_COLUMNS, 'table_schemas.json', 'table_schemas.json').as('bytes'),
     )
     .limit(size + 1);
-  const { count, more } = cutPage(await lengths.execute(), size);
+  const { items, last } = await readCut(query, await lengths.execute(), size);
   const tables: Table[] = [];
-  for (const row of await query.limit(count).execute()) tables.push(await tableMessage(db, row));
-  return { tables, more };
+  for (const row of items) tables.push(await tableMessage(db, row));
+  return { tables, more: last !== undefined };
 }
 
 /** Changes columns and gives the table a new etag. */
