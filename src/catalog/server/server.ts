@@ -23,9 +23,9 @@ import { createScheduleKeeper } from '../schedules/schedule-keeper.ts';
 import { createPurge } from '../store/cleanup/purge.ts';
 import type { Removed } from '../store/cleanup/removed.ts';
 import { createRetention } from '../store/cleanup/retention.ts';
-import { type Clock, openClock } from '../store/clock/clock.ts';
+import { openClock } from '../store/clock/clock.ts';
 import { type Database, openDatabase } from '../store/database/database.ts';
-import { lockDatabase } from '../store/database/database-lock.ts';
+import { type DatabaseLock, lockDatabase } from '../store/database/database-lock.ts';
 import { catalogIdOf } from '../store/database/service.ts';
 import { discardReplacements } from '../store/ingest/replace-stream.ts';
 import { checkDatabase } from './check-database.ts';
@@ -76,91 +76,93 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const lock = await lockDatabase(options.databaseFile, {
     onWait: () => logger.warn({ database: options.databaseFile }, 'waiting for another catalog service to stop'),
   });
-  const check = await checkDatabase(options.databaseFile, logger);
-  const { database, clock } = await openStore(options).catch((error) => {
-    check.stop();
-    lock.release();
-    throw error;
-  });
-  await check.report(database.health);
-  const purge = createPurge(database.db, logger);
-  const temporal = lazyJobs(options.jobs);
-  const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
-  const observeJob = createJobObserver(logger, metrics);
-  const endpoints: HttpEndpoints = {};
-  let serving = false;
-  const { db } = database;
-  const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger }, await catalogIdOf(db));
-  const parts = { db, database, logger, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
-  const deletions = createDeletions(parts);
-  const lostJobs = createLostJobs(parts);
-  const deps: ServiceDeps = { ...parts, deletions };
+  const parts: (() => unknown)[] = [() => lock.release()];
+  /** Ends what was started, the last part first. One that fails does not keep the others: the database would stay locked. */
+  const end = async (): Promise<void> => {
+    for (const endPart of parts.toReversed()) {
+      await (async () => endPart())().catch((err) =>
+        logger.error({ err }, 'a part of the catalog service cannot be ended'),
+      );
+    }
+  };
   try {
-    // A damaged database is served nevertheless, as far as it can be read.
-    if (database.health.problem === undefined) await discardReplacements(db);
-    const health = HealthState();
-    const server = buildServer(deps, health, metrics);
-    await serveHttpEndpoints(endpoints, options, { metrics, database, isServing: () => serving });
-    const port = await listen(server, options.address);
-    serving = true;
-    const setHealthy = (isHealthy: boolean) => {
-      for (const name of ['', ...SERVICE_NAMES]) health.setStatus(isHealthy ? 'healthy' : 'unhealthy', name);
-    };
-    setHealthy(true);
-    const watch = watchDatabase(database.health, lock, { logger, setHealthy });
-    purge.kick();
-    deletions.resume();
-    const onRemoved = (removed: Removed) => metrics?.removed(removed);
-    const retention = createRetention({ db, clock, logger, onRemoved }, options.retention ?? {});
-    const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
-    logger.info({ address, database: options.databaseFile }, 'the catalog service is listening');
-    let stopped: Promise<void> | undefined;
-    const stop = async (): Promise<void> => {
-      serving = false;
-      watch.stop();
-      check.stop();
-      setHealthy(false);
-      await drain(server, logger);
-      deletions.stop();
-      lostJobs.stop();
-      schedules.stop();
-      await retention.stop();
-      await purge.stop();
-      await temporal.close();
-      await closeEndpoints(endpoints);
-      await clock.stop();
-      await database.close();
-      lock.release();
-      logger.info({ address }, 'the catalog service has stopped');
-    };
-    return {
-      address,
-      metricsAddress: endpoints.metrics?.address,
-      healthAddress: endpoints.health?.address,
-      failed: watch.unlocked,
-      stop: () => (stopped ??= stop()),
-    };
+    return await start(options, lock, parts, end);
   } catch (error) {
-    check.stop();
-    await closeEndpoints(endpoints);
-    lostJobs.stop();
-    schedules.stop();
-    await purge.stop();
-    await clock.stop();
-    await database.close();
-    lock.release();
+    await end();
     throw error;
   }
 }
 
-async function openStore({ databaseFile, logger }: CatalogOptions): Promise<{ database: Database; clock: Clock }> {
-  const database = await openDatabase(databaseFile);
-  try {
-    return { database, clock: await openClock(database.db, logger) };
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
+/** @param parts gets what ends each part, in the order in which the parts are started */
+async function start(
+  options: CatalogOptions,
+  lock: DatabaseLock,
+  parts: (() => unknown)[],
+  end: () => Promise<void>,
+): Promise<RunningCatalog> {
+  const { logger } = options;
+  const check = await checkDatabase(options.databaseFile, logger);
+  parts.push(check.stop);
+  const database = await openDatabase(options.databaseFile);
+  const { db } = database;
+  parts.push(() => database.close());
+  const clock = await openClock(db, logger);
+  parts.push(() => clock.stop());
+  // A connection of the check would keep the write-ahead log when the database is closed.
+  parts.push(check.stop);
+  await check.report(database.health);
+  // A damaged database is served nevertheless, as far as it can be read.
+  if (database.health.problem === undefined) await discardReplacements(db);
+  const catalogId = await catalogIdOf(db);
+  const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
+  let serving = false;
+  const endpoints: HttpEndpoints = {};
+  parts.push(() => closeEndpoints(endpoints));
+  await serveHttpEndpoints(endpoints, options, { metrics, database, isServing: () => serving });
+  const temporal = lazyJobs(options.jobs);
+  parts.push(() => temporal.close());
+  const purge = createPurge(db, logger);
+  parts.push(() => purge.stop());
+  const observeJob = createJobObserver(logger, metrics);
+  const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger }, catalogId);
+  parts.push(() => schedules.stop());
+  const common = { db, database, logger, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
+  const lostJobs = createLostJobs(common);
+  parts.push(() => lostJobs.stop());
+  const deletions = createDeletions(common);
+  parts.push(() => deletions.stop());
+  const health = HealthState();
+  const server = buildServer({ ...common, deletions }, health, metrics);
+  const port = await listen(server, options.address);
+  serving = true;
+  const setHealthy = (isHealthy: boolean) => {
+    for (const name of ['', ...SERVICE_NAMES]) health.setStatus(isHealthy ? 'healthy' : 'unhealthy', name);
+  };
+  setHealthy(true);
+  const watch = watchDatabase(database.health, lock, { logger, setHealthy });
+  purge.kick();
+  deletions.resume();
+  const onRemoved = (removed: Removed) => metrics?.removed(removed);
+  const retention = createRetention({ db, clock, logger, onRemoved }, options.retention ?? {});
+  parts.push(() => retention.stop());
+  const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
+  logger.info({ address, database: options.databaseFile }, 'the catalog service is listening');
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    serving = false;
+    watch.stop();
+    setHealthy(false);
+    await drain(server, logger);
+    await end();
+    logger.info({ address }, 'the catalog service has stopped');
+  };
+  return {
+    address,
+    metricsAddress: endpoints.metrics?.address,
+    healthAddress: endpoints.health?.address,
+    failed: watch.unlocked,
+    stop: () => (stopped ??= stop()),
+  };
 }
 
 /** Endpoints for Prometheus and for health checks, each on its own address. */
@@ -243,12 +245,14 @@ async function drain(server: Server, logger: Logger): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Connects to Temporal on first use. `close` closes only a connection that was opened here. */
+/** Connects to Temporal on first use, until `close`, which closes only a connection that was opened here. */
 function lazyJobs(jobs: CatalogOptions['jobs']) {
   if (typeof jobs !== 'function') return { get: async () => jobs, close: async () => undefined };
   let connected: Promise<JobControl> | undefined;
+  let closed = false;
   return {
-    get(): Promise<JobControl> {
+    async get(): Promise<JobControl> {
+      if (closed) throw new CodedError('UNAVAILABLE', 'the catalog service is stopping');
       connected ??= jobs().catch((cause) => {
         connected = undefined;
         if (cause instanceof CodedError) throw cause;
@@ -257,6 +261,7 @@ function lazyJobs(jobs: CatalogOptions['jobs']) {
       return connected;
     },
     async close(): Promise<void> {
+      closed = true;
       await (await connected?.catch(() => undefined))?.close();
     },
   };

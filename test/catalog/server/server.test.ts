@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -113,6 +113,34 @@ describe('the catalog service', () => {
       code: 'UNAVAILABLE',
       message: expect.stringContaining(`${catalog.address}: the port is in use`),
     });
+  });
+
+  it('leaves nothing behind when it cannot start', async () => {
+    await using catalog = await TestCatalog.start();
+    const directory = mkdtempSync(join(tmpdir(), 'catalog-'));
+    const databaseFile = join(directory, 'c.db');
+    let open = 0;
+    class Connection extends FakeJobs {
+      override async close() {
+        open -= 1;
+      }
+    }
+    const jobs = async () => {
+      open += 1;
+      return new Connection();
+    };
+    const start = (address: string) => startCatalog({ address, databaseFile, jobs, logger });
+    await expect(start(catalog.address)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await sleep(100);
+    expect(open).toBe(0);
+    const db = new Sqlite(databaseFile);
+    db.exec('delete from service');
+    db.close();
+    await expect(start('127.0.0.1:0')).rejects.toThrow('no result');
+    // It is neither locked nor open: closing the last connection removes the write-ahead log.
+    (await lockDatabase(databaseFile, { waitMs: 0 })).release();
+    expect(existsSync(`${databaseFile}-wal`)).toBe(false);
+    rmSync(directory, { recursive: true });
   });
 
   it('refuses a database of a newer version, a file that is no database, and a path that cannot be opened', async () => {
