@@ -1,5 +1,4 @@
 import type { Kysely } from 'kysely';
-import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
 import {
   AlertType,
@@ -17,6 +16,7 @@ import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim, takeClaim } from '../store/connectors/claims.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { markVerified, unverifiedSinceOf } from '../store/connectors/verification.ts';
+import { isWholeRun } from '../store/connectors/whole-run.ts';
 import { ClaimLost, currentClaim, requireClaim, underClaim } from '../store/database/claim-fence.ts';
 import type { Schema } from '../store/database/schema.ts';
 import { write } from '../store/database/transaction.ts';
@@ -58,7 +58,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
           const after = isRepeated ? before : await putJob(trx, { ...job, connectorId });
           await putFailures(trx, job.jobId, failures);
           await releaseClaim(trx, job.jobId, connectorId || undefined);
-          if (received.verifiedSince && isComplete(after)) {
+          if (received.verifiedSince && isWholeRun(after)) {
             await markVerified(trx, connectorId, received.verifiedSince.getTime());
           }
           return { before, after, alert: await evaluateAlert(trx, after) };
@@ -149,13 +149,6 @@ async function refuseFormerRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, run
   const latest = await latestRun(trx, jobId);
   if (latest === undefined || latest === runId) return;
   throw new ClaimLost(`A later run of job ${jobId} has claimed the connector: this run may no longer end the job.`);
-}
-
-/** Whether the job reads all tables of its connector as the connector's own options say. */
-function isComplete({ dryRun, requestJson }: ReconcileJob): boolean {
-  const { scope, retryOf, snapshots, mode }: Partial<ReconcileRequest> =
-    requestJson === '' ? {} : JSON.parse(requestJson);
-  return !dryRun && [scope, retryOf, snapshots, mode].every((narrows) => narrows === undefined);
 }
 
 /** Whether the run is the job's latest; also if the caller names none. */

@@ -151,6 +151,36 @@ describe('jobs', () => {
     expect((await listed(connectorId)).slice(-5)).toEqual([retried, repaired, lastFailed, alerted, good]);
   });
 
+  it('that show whether the last run failed stay, however many partial runs and retries follow', async () => {
+    const [failing, repaired] = [await create(), await create()];
+    const scoped = { request: { scope: { table: 't' } } };
+    const status = async () => {
+      const samples = await scrape(catalog.aside.metricsAddress as string);
+      const failed = (connector: string) => sum(samples, 'reconciler_connector_last_run_failed', { connector });
+      return [failed(failing.displayName), failed(repaired.displayName)];
+    };
+    const failed: string[] = [];
+    for (const connector of [failing, repaired]) {
+      await run(connector);
+      const first = await run(connector, { state: JobState.JS_FAILED });
+      const again = await run(connector, { state: JobState.JS_FAILED, request: { retryOf: first } });
+      failed.push(first, again);
+    }
+    const repair = await run(repaired, { request: { retryOf: failed[3] } });
+    // Neither of them belongs to the last whole run.
+    for (const connector of [failing, repaired]) {
+      await run(connector, { state: JobState.JS_FAILED, request: { mode: 'METADATA_ONLY' } });
+      await run(connector, { request: { retryOf: 'older' } });
+      await repeat(25, () => run(connector, scoped));
+    }
+    expect(await status()).toEqual([1, 0]);
+    machine.pass(91 * DAY);
+    await removed();
+    expect(await status()).toEqual([1, 0]);
+    const kept = [...(await listed(failing.connectorId)), ...(await listed(repaired.connectorId))];
+    expect(kept).toEqual(expect.arrayContaining([...failed, repair]));
+  });
+
   it('are not removed because the clock jumped', async () => {
     const connector = await create();
     await repeat(25, () => run(connector));

@@ -32,13 +32,14 @@ export async function neededJobs(db: Db, connectorId: string): Promise<string[]>
   return [...new Set(ids.filter((id) => id !== undefined && id !== ''))] as string[];
 }
 
-/** The last whole runs that succeeded and failed, and the retries since the last one that failed. */
+/** The last whole runs that succeeded and failed, and the retries that may have repaired the last one. */
 async function statusJobs(db: Db, connectorId: string): Promise<string[]> {
   const jobs = db.selectFrom('jobs as j').select(['j.job_id', 'j.job_num']).where('j.connector_id', '=', connectorId);
   const lastRun = (state: string) =>
     jobs.where('j.state', '=', state).where(wholeRuns).orderBy('j.job_num', 'desc').limit(1).executeTakeFirst();
   const [succeeded, failed] = [await lastRun('JS_SUCCEEDED'), await lastRun('JS_FAILED')];
-  const retries = failed
+  const mayBeRepaired = failed && failed.job_num > (succeeded?.job_num ?? 0);
+  const retries = mayBeRepaired
     ? await jobs.where('j.job_num', '>', failed.job_num).where('j.request_json', 'like', '%"retryOf":%').execute()
     : [];
   return [succeeded, failed, ...retries].flatMap((job) => job?.job_id ?? []);
