@@ -225,6 +225,27 @@ describe('reconciler restore', () => {
     expect(readdirSync(join(folder, 'data')).filter((name) => /partial|replaced/.test(name))).toEqual([]);
   });
 
+  it.each(['normal', 'exclusive'])(
+    'refuses a database that another program has open, in the locking mode %s',
+    async (mode) => {
+      await backedUp();
+      const other = new Sqlite(database);
+      other.pragma(`locking_mode = ${mode}`);
+      other.exec('create table of_another_program (n); begin; select * from of_another_program');
+      const rows = other.prepare('select count(*) from connectors').pluck();
+      rows.get();
+      const { code, stderr } = await run('restore', backup);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringContaining(`database ${database} is open in another process: close it first`),
+      ]);
+      other.exec('commit');
+      expect(rows.get()).toBe(2);
+      other.close();
+      expect(read(database, 'select group_concat(display_name) from connectors')).toBe('a,b');
+    },
+  );
+
   it('checks the backup before it touches anything', async () => {
     await backedUp();
     const wrong = (name: string, change: (sqlite: InstanceType<typeof Sqlite>) => void) => {

@@ -3,6 +3,7 @@ import { existsSync, linkSync, mkdirSync, realpathSync, renameSync, rmSync, stat
 import { dirname } from 'node:path';
 import { CodedError } from '../../../errors.ts';
 import { lockDatabase } from '../database/database-lock.ts';
+import { isLocked } from '../database/sqlite/result-codes.ts';
 import { Sqlite } from '../database/sqlite.ts';
 import { checkDatabase, type DatabaseSummary } from './check-database.ts';
 import { type CopyOptions, copyDatabase, syncToDisk } from './copy-database.ts';
@@ -84,11 +85,14 @@ function emptyLog(target: string): void {
     } finally {
       sqlite.close();
     }
-  } catch {
+  } catch (error) {
+    if (isLocked(error)) throw isOpen(target);
     // A database that cannot be opened any more is kept as it is.
     return;
   }
-  if (existsSync(`${target}-wal`) && statSync(`${target}-wal`).size > 0) {
-    throw new CodedError('FAILED_PRECONDITION', `database ${target} is open in another process: close it first`);
-  }
+  if (existsSync(`${target}-wal`) && statSync(`${target}-wal`).size > 0) throw isOpen(target);
+}
+
+function isOpen(target: string): CodedError {
+  return new CodedError('FAILED_PRECONDITION', `database ${target} is open in another process: close it first`);
 }
