@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, copyFileSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, renameSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { createChannel, createClient } from 'nice-grpc';
@@ -48,6 +48,17 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 
 const createCatalog = (catalog: TestCatalog, displayName: string) =>
   catalog.clients.catalogs.createCatalog({ catalog: { displayName } });
+
+it('the catalog service does not start if its database is too damaged to be opened', async () => {
+  const { catalog } = await filled();
+  await catalog.stop();
+  truncateSync(catalog.file, 100_000);
+  await expect(catalog.startAgain()).rejects.toMatchObject({
+    code: 'DATA_LOSS',
+    message: expect.stringMatching(`^database ${catalog.file} is damaged, .*restore a backup`),
+  });
+  rmSync(catalog.directory, { recursive: true });
+});
 
 describe('the catalog service is not ready, and writes nothing,', () => {
   it('if pages of its database were damaged before its start', async () => {

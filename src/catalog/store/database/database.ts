@@ -8,6 +8,7 @@ import type { Schema } from './schema.ts';
 import { StoreDialect } from './sqlite/dialect.ts';
 import { DatabaseHealth } from './sqlite/health.ts';
 import { makePrivate, realFile } from './sqlite/private-files.ts';
+import { isDamaged } from './sqlite/result-codes.ts';
 import { Sqlite } from './sqlite.ts';
 import { write } from './transaction.ts';
 
@@ -34,7 +35,7 @@ const MAX_STATEMENTS = 500;
  */
 export async function openDatabase(file: string): Promise<Database> {
   const health = new DatabaseHealth(file);
-  const sqlite = openSqlite(file);
+  const sqlite = openSqlite(file, health);
   const db = new Kysely<Schema>({ dialect: new StoreDialect({ database: withStatementCache(sqlite) }, health) });
   try {
     await migrate(db as never, file);
@@ -62,7 +63,7 @@ export async function openDatabase(file: string): Promise<Database> {
   };
 }
 
-function openSqlite(file: string): BetterSqlite.Database {
+function openSqlite(file: string, health: DatabaseHealth): BetterSqlite.Database {
   let sqlite: BetterSqlite.Database | undefined;
   try {
     const path = file === ':memory:' ? file : realFile(file);
@@ -81,7 +82,9 @@ function openSqlite(file: string): BetterSqlite.Database {
     return sqlite;
   } catch (cause) {
     sqlite?.close();
-    const code = (cause as { code?: string }).code === 'SQLITE_NOTADB' ? 'FAILED_PRECONDITION' : 'UNAVAILABLE';
+    const isForeign = (cause as { code?: string }).code === 'SQLITE_NOTADB';
+    if (isDamaged(cause) && !isForeign) throw health.explain(cause);
+    const code = isForeign ? 'FAILED_PRECONDITION' : 'UNAVAILABLE';
     throw new CodedError(code, `database ${file} cannot be opened: ${(cause as Error).message}`, { cause });
   }
 }
