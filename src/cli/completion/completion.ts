@@ -36,7 +36,8 @@ export function defineCompletion(command: Command, loadAll: () => Promise<Comman
     });
   command
     .command('names', { hidden: true })
-    .addArgument(new Argument('<what>').choices([...NAMED]))
+    .description('Lists names that exist, for the completion scripts.')
+    .addArgument(new Argument('<what>', 'whose names').choices([...NAMED]))
     .action(
       withCatalog(async ({ clients }, what: string) => {
         const page = { pageSize: MAX_NAMES };

@@ -135,9 +135,9 @@ it('deleting a connector cancels its running and waiting jobs and deletes its sc
 
   const unconfirmed = await stack.cli(['connector', 'delete', 'doomed', '--contents']);
   expect(unconfirmed.code).toBe(2);
-  expect(unconfirmed.stderr).toMatch(/^error: .* 'doomed' ingested: 7 tables, those missing upstream, and all views$/m);
+  expect(unconfirmed.stderr).toMatch(/^error: .* 'doomed' and 7 tables with 35 snapshots, and 0 views$/m);
   const { code, stdout } = await stack.cli(['connector', 'delete', 'doomed', '--contents', '--yes']);
-  expect([code, stdout]).toEqual([0, 'deleted doomed, 7 tables and 0 views\n']);
+  expect([code, stdout]).toEqual([0, 'deleted doomed and 7 tables with 35 snapshots, and 0 views\n']);
   for (const jobId of [running, full.jobId]) expect(await jobOf(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
   await expect(stack.temporal.schedule.getHandle(`reconcile-${connectorId}`).describe()).rejects.toThrow(
     /not found|completed/,
