@@ -128,7 +128,10 @@ export class TestCatalog implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'catalog-'));
   readonly file = join(this.directory, 'catalog.db');
   readonly jobs = new FakeJobs();
+  /** Warnings and errors. */
   readonly log: string[] = [];
+  /** How often old records were looked for and removed. */
+  retentions = 0;
   address = '';
   clients!: CatalogClients;
   /** Where metrics and health are served, if the test requested them. */
@@ -145,7 +148,7 @@ export class TestCatalog implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const logger = pino({ level: 'warn' }, { write: (line: string) => void this.log.push(line) });
+    const logger = pino({ level: 'debug' }, { write: (line: string) => this.#logged(line) });
     const address = '127.0.0.1:0';
     this.#running = await startCatalog({
       ...this.#requested,
@@ -157,6 +160,12 @@ export class TestCatalog implements AsyncDisposable {
     this.address = this.#running.address;
     this.aside = this.#running;
     this.clients = connectCatalog(this.address);
+  }
+
+  #logged(line: string): void {
+    const { level, msg } = JSON.parse(line) as { level: number; msg?: string };
+    if (level >= pino.levels.values.warn!) this.log.push(line);
+    if (msg === 'old records were removed') this.retentions += 1;
   }
 
   /** Stops the service and leaves the clients open. */

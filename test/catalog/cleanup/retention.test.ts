@@ -5,6 +5,7 @@ import { removeStages } from '../../../src/catalog/store/cleanup/remove-stages.t
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { JobChangeAction, JobChangeKind, JobFailureKind, JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { poll } from '../../jest/poll.ts';
 import { scrape, sum } from '../../telemetry/samples.ts';
 import { added, TestTable } from '../files.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
@@ -70,23 +71,14 @@ const listed = async (connectorId: string) =>
 const KINDS = ['jobs', 'failures', 'changes', 'outcomes', 'idempotency_keys', 'stages'];
 /** Starts the service again, and waits until it has removed what is old. @returns how much that was, by kind */
 async function removed(): Promise<Record<string, number>> {
+  const before = catalog.retentions;
   await catalog.restart();
-  const counts = async () => {
-    const samples = await scrape(catalog.aside.metricsAddress as string);
-    const found = KINDS.map(
-      (kind) => [kind, sum(samples, 'reconciler_retention_removed_total', { kind }) ?? 0] as const,
-    );
-    return Object.fromEntries(found.filter(([, n]) => n > 0));
-  };
-  let before: string | undefined;
-  // Until nothing more is removed for a while.
-  for (let equal = 0; equal < 3; ) {
-    const now = JSON.stringify(await counts());
-    equal = now === before ? equal + 1 : 0;
-    before = now;
-    await pause(100);
-  }
-  return counts();
+  await poll(() => catalog.retentions, { timeout: 30_000 }).toBeGreaterThan(before);
+  const samples = await scrape(catalog.aside.metricsAddress as string);
+  const counts = KINDS.map(
+    (kind) => [kind, sum(samples, 'reconciler_retention_removed_total', { kind }) ?? 0] as const,
+  );
+  return Object.fromEntries(counts.filter(([, n]) => n > 0));
 }
 
 const TABLE_FAILED = { code: 'DATA_LOSS', message: 'broken', kind: JobFailureKind.JOB_FAILURE_KIND_TABLE };

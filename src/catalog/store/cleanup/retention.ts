@@ -77,6 +77,7 @@ export function createRetention(deps: RetentionDeps, retention: Retention): { st
       }
       if (signal.aborted) break;
     }
-    if (Object.values(total).some((count) => count > 0)) logger.info(total, 'old records were removed');
+    const level = Object.values(total).some((count) => count > 0) ? 'info' : 'debug';
+    logger[level](total, 'old records were removed');
   }
 }
