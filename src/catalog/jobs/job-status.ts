@@ -57,7 +57,7 @@ export interface JobStatus {
    * refused.
    *
    * @param job the record when its cancellation was requested
-   * @returns undefined if Temporal knows the job
+   * @returns undefined if the job was started
    */
   cancelUnstarted(job: ReconcileJob): Promise<ReconcileJob | undefined>;
 }
@@ -79,11 +79,12 @@ export function createJobStatus(
 
     async cancelUnstarted(job) {
       const { jobId } = job;
-      const run = await latestRun(db, jobId);
+      // A job that has claimed was started, though its workflow may have been deleted since.
+      if ((await latestRun(db, jobId)) !== undefined) return undefined;
       if ((await (await jobs()).describe(jobId)) !== undefined) return undefined;
       // A start that failed has deleted its record.
       if (!(await findJob(db, jobId))) return { ...job, ...CANCELLED_UNSTARTED };
-      return markEnded(jobId, run, CANCELLED_UNSTARTED);
+      return markEnded(jobId, undefined, CANCELLED_UNSTARTED);
     },
 
     async status(jobId) {

@@ -78,3 +78,13 @@ it('a job whose start fails while it is being cancelled is cancelled', async () 
   expect(await triggered).toMatchObject({ code: 'UNAVAILABLE' });
   expect(await cancelling).toMatchObject({ jobId, state: JobState.JS_CANCELLED });
 });
+
+it('a job that has run, and whose workflow was deleted, was not cancelled before it was started', async () => {
+  const { jobId } = await trigger();
+  await catalog.claim(connectorId, jobId);
+  catalog.jobs.statuses.delete(jobId);
+  const message = 'its workflow does not exist in Temporal: it was never started, or was deleted';
+  expect(await cancel(jobId)).toMatchObject({ state: JobState.JS_FAILED, message });
+  const next = await trigger();
+  expect(await catalog.claim(connectorId, next.jobId)).toMatchObject({ holderJobId: next.jobId });
+});

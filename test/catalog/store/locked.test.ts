@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
+import { write } from '../../../src/catalog/store/database/transaction.ts';
+import type { CodedError } from '../../../src/errors.ts';
 import { added, TestTable } from '../files.ts';
 import { failure, TestCatalog } from '../harness.ts';
 import { lockElsewhere } from './locking-process.ts';
@@ -53,6 +55,26 @@ describe('while another process has locked the database', () => {
     await lock.unlock();
     await create(100);
     while (!catalog.log.join().includes('another process has locked the database')) await sleep(100);
+  });
+
+  it('nothing is written that waited until another service could use the database', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'locked-'));
+    const file = join(folder, 'catalog.db');
+    const { db, health, close } = await openDatabase(file);
+    const lock = await lockElsewhere(file);
+    const row = { job_id: 'j', run_id: 'r' };
+    const writes = [
+      write(db, (trx) => trx.insertInto('job_runs').values(row).execute()),
+      db.insertInto('job_runs').values(row).execute(),
+    ].map((written) => written.catch((error: CodedError) => error.message));
+    // Both wait when this read has been answered.
+    expect(await db.selectFrom('job_runs').selectAll().execute()).toEqual([]);
+    const reason = health.reportUnlocked().message;
+    await lock.unlock();
+    expect(await Promise.all(writes)).toEqual([reason, reason]);
+    expect(await db.selectFrom('job_runs').selectAll().execute()).toEqual([]);
+    await close();
+    rmSync(folder, { recursive: true });
   });
 
   it('statements outside of transactions wait too', async () => {

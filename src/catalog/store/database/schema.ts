@@ -207,7 +207,6 @@ export interface JobRow {
   retry_of_job_id: string;
   /** The alert that its end caused, as JSON (see alerts.ts): empty if it caused none, null before that was determined. */
   alert: string | null;
-  /** 1 if it was a dry run whose list of changes was removed. */
   /** 0 if the job's report is there, 1 while it is being removed, 2 if it was removed. */
   report: Generated<number>;
 }

@@ -70,7 +70,6 @@ class StoreDriver extends SqliteDriver {
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    this.#health.requireWritable();
     await connection.executeQuery(BEGIN);
     (connection as StoreConnection).inTransaction = true;
   }
@@ -121,17 +120,23 @@ class StoreConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (!this.inTransaction && WRITES.has(query.query.kind)) this.#health.requireWritable();
     try {
-      return await this.#connection.executeQuery<R>(query);
+      return await this.#attempt<R>(query);
     } catch (error) {
       if (this.inTransaction || !isLocked(error)) throw this.#health.explain(error);
     }
     try {
-      return await this.#retry(async () => this.#connection.executeQuery<R>(query));
+      return await this.#retry(() => this.#attempt<R>(query));
     } catch (error) {
       throw this.#health.explain(error);
     }
+  }
+
+  /** Checks each time whether the database may be written to, since that may change while a call waits. */
+  async #attempt<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const writes = query === BEGIN || WRITES.has(query.query.kind);
+    if (!this.inTransaction && writes) this.#health.requireWritable();
+    return this.#connection.executeQuery<R>(query);
   }
 
   streamQuery<R>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<R>> {
