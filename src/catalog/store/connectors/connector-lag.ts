@@ -118,6 +118,24 @@ function intervalOf(body: string, goodSince: number): number {
   const { policy } = Connector.fromJSON(JSON.parse(body));
   if (!policy?.enabled) return 0;
   if (policy.cron.length === 0) return durationSeconds(policy.interval);
-  const third = nextTimes(policy.cron, policy.timeZone, new Date(goodSince), 3)[2];
-  return third === undefined ? 0 : (third.getTime() - goodSince) / 3000;
+  return calendarInterval(policy.cron, policy.timeZone, goodSince);
+}
+
+/**
+ * The last result of each calendar: it changes only with the next good run, and takes 0.2 ms per expression to compute, during which nothing
+ * else is served.
+ */
+const calendarIntervals = new Map<string, number>();
+/** Results that are kept, at some hundred bytes each. More connectors than this have calendars only in theory. */
+const MAX_CALENDARS = 10_000;
+
+function calendarInterval(cron: readonly string[], timeZone: string, goodSince: number): number {
+  const key = JSON.stringify([cron, timeZone, goodSince]);
+  const known = calendarIntervals.get(key);
+  if (known !== undefined) return known;
+  const third = nextTimes(cron, timeZone, new Date(goodSince), 3)[2];
+  const seconds = third === undefined ? 0 : (third.getTime() - goodSince) / 3000;
+  calendarIntervals.set(key, seconds);
+  if (calendarIntervals.size > MAX_CALENDARS) calendarIntervals.delete(calendarIntervals.keys().next().value as string);
+  return seconds;
 }
