@@ -12,7 +12,7 @@ import {
 } from 'yaml';
 import { type SpecFields, type SpecOptions, specOf } from '../connector/spec-fields.ts';
 import { addSpecOptions } from '../connector/spec-options.ts';
-import { closest } from '../io/closest.ts';
+import { didYouMean, similarTo } from '../io/did-you-mean.ts';
 import { each, keyValue, list } from '../io/options.ts';
 import { problemText, shownValue } from '../io/usage.ts';
 
@@ -175,10 +175,8 @@ class Reader implements FileContents {
 
   #suggestion(key: string): string {
     const names = [...this.#options.keys(), 'name', 'state'];
-    const meant = closest(key, names);
-    return meant
-      ? `; did you mean '${meant}'?`
-      : '; the keys are the options of `reconciler connector create`, without dashes';
+    const question = didYouMean(similarTo(key, names));
+    return question ? `; ${question}` : '; the keys are the options of `reconciler connector create`, without dashes';
   }
 
   #resolved(node: unknown): Node | undefined {

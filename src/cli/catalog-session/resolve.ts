@@ -7,7 +7,7 @@ import { shellWord } from '../../text.ts';
 import { UsageError } from '../io/errors.ts';
 import { rememberName } from '../io/known-names.ts';
 import { withDeadline } from './context.ts';
-import { SEARCHED, suggesting } from './did-you-mean.ts';
+import { SEARCHED, suggesting } from './suggesting.ts';
 
 /** Finds a connector by its display name or, if none has that name, by its id. */
 export function connectorOf(clients: CatalogClients, nameOrId: string): Promise<Connector> {
