@@ -68,7 +68,7 @@ async function ensureSqlite() {
   await locked(async () => {
     if (hasSqlite()) return;
     let compiles = false;
-    const end = startStep(`preparing SQLite for Node ${process.versions.node}`, () => (compiles ? 'compiling it' : ''));
+    const end = startStep(`preparing SQLite for Node ${process.versions.node}`, () => (compiles ? 'compiling' : ''));
     await run(
       [...npm(), 'rebuild', 'better-sqlite3', '--ignore-scripts=false', '--foreground-scripts', ...QUIET],
       end,
@@ -80,7 +80,7 @@ async function ensureSqlite() {
           '(on Debian: apt install build-essential python3), or use Node 22.14 or newer, which needs none of them.',
       },
     );
-    end(compiles ? 'compiled SQLite (Node 22.14 and newer need not)' : 'prepared SQLite');
+    end(compiles ? 'compiled SQLite (unnecessary from Node 22.14 on)' : 'prepared SQLite');
   }, sqliteLock);
 }
 

@@ -37,9 +37,7 @@ const stateOf = (step) => [step.text, step.detail(), seconds(step)].filter(Boole
 
 function tick() {
   if (isTerminal()) {
-    const line = `${PREFIX}${[...active.keys()].map(stateOf).join('; ')}`;
-    // A line that wrapped could not be cleared.
-    process.stderr.write(`\r\x1b[2K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
+    process.stderr.write(`\r\x1b[2K${lineOf([...active.keys()].map(stateOf), (process.stderr.columns || 80) - 1)}`);
     return;
   }
   for (const step of active.keys()) {
@@ -47,6 +45,13 @@ function tick() {
     step.reported = Date.now();
     print(stateOf(step));
   }
+}
+
+/** As many of the steps as the line has room for; a line that wrapped could not be cleared. The first step may be cut. */
+export function lineOf(states, width) {
+  let line = `${PREFIX}${states[0]}`;
+  for (const state of states.slice(1)) if (`${line}; ${state}`.length <= width) line += `; ${state}`;
+  return line.slice(0, width);
 }
 
 function clear() {

@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { escapeControls } from '../text.ts';
-
-import { asTyped } from './io/as-typed.ts';
-import { painter } from './io/colour.ts';
 import { CallError, describeFailure, EXIT, ExitCode, violationsIn } from './io/errors.ts';
 import { describeUsage } from './io/usage.ts';
+import { writeError } from './io/write-error.ts';
 
 /** A top-level command. Its code is loaded only when it is called, so that the CLI starts quickly. */
 interface Entry {
@@ -131,10 +128,7 @@ export async function main(args: string[]): Promise<number> {
     // Commander has written its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;
     const failure = describeFailure(error);
-    const paint = painter(process.stderr);
-    const message = (await inWordsOfOptions(error)) ?? failure.message;
-    process.stderr.write(`${paint('bad', 'error:')} ${escapeControls(asTyped(message))}\n`);
-    if (failure.hint) process.stderr.write(`${paint('dim', `hint: ${escapeControls(asTyped(failure.hint))}`)}\n`);
+    writeError((await inWordsOfOptions(error)) ?? failure.message, failure.hint);
     if (/^(debug|trace)$/.test(process.env.RECONCILER_LOG_LEVEL ?? ''))
       process.stderr.write(`${(error as Error).stack}\n`);
     return failure.exitCode;
@@ -170,11 +164,10 @@ function buildProgram(): Command {
     .helpOption('-h, --help', 'show this help')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
-      outputError: (text, write) => write(describeUsage(text)),
+      outputError: (text) => writeError(describeUsage(text), 'add --help to see the options'),
       getOutHelpWidth: () => Math.min(process.stdout.columns ?? 80, MAX_HELP_WIDTH),
       getErrHelpWidth: () => Math.min(process.stderr.columns ?? 80, MAX_HELP_WIDTH),
     })
-    .showHelpAfterError('hint: add --help to see the options')
     .exitOverride();
   for (const { name, summary } of ENTRIES) {
     program.command(name).description(summary);

@@ -54,7 +54,7 @@ async function search({
   log,
   signal,
 }: FindTemporalCliOptions): Promise<string> {
-  log?.('looking for a Temporal CLI; the first time it may have to be downloaded');
+  log?.('looking for a Temporal CLI; if there is none, it is downloaded');
   const tried: string[] = ['RECONCILER_TEMPORAL_CLI: not set'];
   for (const source of temporalCliSources({ env, sdkModule, signal })) {
     // The folder may hold the remains of a search that was killed, or a CLI that has stopped working.
@@ -65,7 +65,7 @@ async function search({
       const problem = await problemOf(path);
       if (problem) throw new Error(`${path}: ${problem}`);
       remember(cacheDir, path);
-      log?.(`found one (${source.name}): ${path}`);
+      log?.(`using the Temporal CLI ${path}, from ${source.name}`);
       return path;
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });

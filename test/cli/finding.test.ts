@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { similarTo } from '../../src/cli/catalog-session/did-you-mean.ts';
+import { similarTo } from '../../src/cli/io/did-you-mean.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Harness, runCli, startHarness } from './harness.ts';
 
@@ -53,8 +53,33 @@ describe('an unknown name', () => {
   });
 
   it('of a command is answered with a similar one', async () => {
-    expect((await runCli(['conector', 'list'])).stderr).toContain('Did you mean connector?');
-    expect((await runCli(['job', 'lst'])).stderr).toContain('Did you mean list?');
+    const hint = 'hint: add --help to see the options\n';
+    expect((await runCli(['conector', 'list'])).stderr).toBe(
+      `error: unknown command 'conector'; did you mean 'connector'?\n${hint}`,
+    );
+    expect((await runCli(['job', 'lst'])).stderr).toBe(`error: unknown command 'lst'; did you mean 'list'?\n${hint}`);
+    expect((await runCli(['job', 'list', '--limt', '3'])).stderr).toContain(
+      "unknown option '--limt'; did you mean '--limit'?\n",
+    );
+  });
+
+  it('of a catalog command does not start the service', async () => {
+    const { code, stdout, stderr } = await runCli(['catalog', 'lst']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(
+      /^error: unknown command 'lst'; did you mean 'list'\?\nhint: `reconciler catalog` alone runs/,
+    );
+  });
+
+  it('of a shell, a state or a time is named once, with what is possible', async () => {
+    const first = async (...args: string[]) => (await runCli(args)).stderr.split('\n')[0];
+    expect(await first('completion', 'tcsh')).toBe("error: <shell> 'tcsh' is not one of bash, zsh, fish");
+    expect(await first('job', 'list', '--state', 'faild')).toBe(
+      "error: --state 'faild' is not one of queued, running, succeeded, failed, cancelled, or several of them, separated by commas",
+    );
+    expect(await first('job', 'list', '--since', 'yesterday')).toBe(
+      "error: --since 'yesterday' is neither a time, such as 2026-07-01T12:00:00Z, nor how long ago it was: 15m, 2h, 7d",
+    );
   });
 
   it('is similar if few characters differ, or if one begins with the other', () => {
@@ -81,7 +106,7 @@ describe('job list', () => {
     expect((await cli.run('job', 'list', '--state', 'running')).stderr).toBe('no such jobs\n');
     expect(await cli.run('job', 'list', '--state', 'done')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("'done' is none of queued, running, succeeded, failed, cancelled"),
+      stderr: expect.stringContaining("'done' is not one of queued, running, succeeded, failed, cancelled"),
     });
     expect(await cli.run('job', 'list', '--since', 'yesterday')).toMatchObject({ code: 2 });
   });
@@ -98,5 +123,12 @@ describe('colours', () => {
     expect(hint).toContain('\u001b[2mhint: ');
     expect(await failure({ FORCE_COLOR: '1', NO_COLOR: '1' })).toMatch(/^error: .*\nhint: /);
     expect(await failure({ FORCE_COLOR: '0' })).toMatch(/^error: .*\nhint: /);
+  });
+
+  it('are those of other errors for wrong usage', async () => {
+    const { stderr } = await runCli(['job', 'lst'], { FORCE_COLOR: '1' });
+    const [error, hint] = stderr.split('\n');
+    expect(error).toContain('\u001b[31merror:\u001b[39m unknown command');
+    expect(hint).toContain('\u001b[2mhint: ');
   });
 });

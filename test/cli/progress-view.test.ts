@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
-import { displayWidth } from '../../src/cli/io/display-width.ts';
+import { displayWidth, firstWords } from '../../src/cli/io/display-width.ts';
 import { Pace } from '../../src/cli/job/pace.ts';
 import { progressLine } from '../../src/cli/job/progress-line.ts';
 import { progressView } from '../../src/cli/job/progress-view.ts';
@@ -87,6 +87,44 @@ it('leaves out what weighs least first, and cuts no number', () => {
   expect(at(30)).toBe('a bar  12,345/40,000  345/s');
   expect(at(27)).toBe('12,345/40,000  345/s');
   expect(at(15)).toBe('12,345/40,000');
+});
+
+it('cuts a phase between words', () => {
+  const lineAt = (columns: number) => {
+    const { stream, text } = screen(columns);
+    const view = progressView(stream);
+    view.show({ ...job(400n, 0n), phase: 'scanning and ingesting tables' });
+    view.end();
+    return text();
+  };
+  expect(lineAt(60)).toContain('  0 of 400 tables found  scanning…  5 snapshots');
+  expect(lineAt(120)).toContain('  0 of 400 tables found  scanning and ingesting tables  5 snapshots');
+  expect(firstWords('scanning and ingesting tables', 24)).toBe('scanning and ingesting…');
+  expect(firstWords('scanning and', 5)).toBe('scan…');
+});
+
+it('shows once, above the bar, why a job waits if the line has no room for it', () => {
+  const waiting = {
+    ...job(0n, 0n),
+    phase:
+      "waiting since 13:23 UTC: no worker polls task queue 'eu-scan'. Start one with `reconciler worker --task-queue eu`",
+  };
+  const shownAt = (columns: number) => {
+    const { stream, text } = screen(columns);
+    const view = progressView(stream);
+    for (let n = 0; n < 3; n++) view.show(waiting);
+    view.show(job(1n, 0n));
+    view.end();
+    return text();
+  };
+  const narrow = shownAt(80);
+  expect(narrow.split("waiting since 13:23 UTC: no worker polls task queue 'eu-scan'. Start one with\n")).toHaveLength(
+    2,
+  );
+  // The command as it works in this shell.
+  expect(narrow).toMatch(/\n {2}`(npx reconciler|node \S*reconciler.js|reconciler) worker --task-queue eu`\n/);
+  expect(narrow).toContain('waiting since 13:23 UTC\u001b');
+  expect(shownAt(200)).not.toContain('Start one with\n');
 });
 
 it('is a line in a pipe, without control characters, and not for every poll', () => {

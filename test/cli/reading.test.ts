@@ -192,7 +192,7 @@ describe('a wrong command', () => {
     [['plan', 'get', TABLE, '--as-of', '2026-01-01', '--snapshot', '42'], 2, /cannot be used with/],
     [['snapshot', 'list'], 2, /^error: <table> is missing$/m],
     [['snapshot', 'show'], 2, /unknown command 'show'/],
-    [['snapshots'], 2, /Did you mean snapshot/],
+    [['snapshots'], 2, /did you mean 'snapshot'/],
   ])('%j exits with %i', async (args, code, message) => {
     const ran = await cli.run(...args);
     expect(ran.stderr).toMatch(message);

@@ -6,6 +6,7 @@ import { type Context, withCatalog } from '../catalog-session/context.ts';
 import { EXIT, ExitCode, UsageError } from '../io/errors.ts';
 import { printable } from '../io/format.ts';
 import { each } from '../io/options.ts';
+import { writeError } from '../io/write-error.ts';
 import { changeLines } from './differences.ts';
 import { type Plan, planOf, type Step } from './plan.ts';
 import { type Declared, readDeclarations } from './read-file.ts';
@@ -64,7 +65,7 @@ async function apply(context: Context, { file, dryRun, prune, set, yes }: ApplyO
       (error) => step.problemsOf(error),
     );
     await print(context, step, problems.length > 0 ? { error: problems.join('; ') } : {});
-    for (const problem of problems) process.stderr.write(`error: ${printable(problem)}\n`);
+    for (const problem of problems) writeError(problem);
     failed ||= problems.length > 0;
   }
   if (failed) throw new ExitCode(EXIT.FAILED);

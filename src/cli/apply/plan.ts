@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ClientError, Status } from 'nice-grpc';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { type Connector, ConnectorState, type DeepPartial } from '../../generated/reconciler/v1/connectors.ts';
+import { shellWord } from '../../text.ts';
 import { type Context, withDeadline, withWarnings } from '../catalog-session/context.ts';
 import { kindWord } from '../connector/describe.ts';
 import { fieldProblems } from '../connector/field-words.ts';
@@ -70,7 +71,7 @@ function refusal(declared: Declared, stored: Connector, set: string): string | u
   if (kindWord(stored) !== kind)
     return `${where('kind')}: connector '${name}' has the kind ${kindWord(stored)}, which cannot be changed to ${kind}: give the new connector another name, or delete the old one first`;
   if (stored.managedBy !== '' && stored.managedBy !== set && changesOf(declared, stored).length > 0)
-    return `${where()}: connector '${name}' belongs to the set '${stored.managedBy}': change it there, or apply with --set ${stored.managedBy}`;
+    return `${where()}: connector '${name}' belongs to the set '${stored.managedBy}': change it there, or apply with --set ${shellWord(stored.managedBy)}`;
   return undefined;
 }
 

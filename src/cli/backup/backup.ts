@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { shellWord } from '../../text.ts';
+import { asTyped } from '../io/as-typed.ts';
 import { ExitCode } from '../io/errors.ts';
 import { standardOutput } from '../io/output.ts';
 import { untilStopped } from '../io/signals.ts';
@@ -52,7 +53,9 @@ export function define(command: Command): void {
       await out.message({ toJSON: (message) => message }, result, () => [
         `backed up ${databaseFile} to ${target}`,
         `${summaryText(backup)}; checked`,
-        `to restore it: stop the catalog service, and run \`reconciler restore ${shellWord(target)}${databaseHint(options)}\``,
+        asTyped(
+          `to restore it: stop the catalog service, and run \`reconciler restore ${shellWord(target)}${databaseHint(options)}\``,
+        ),
       ]);
     });
 }

@@ -67,6 +67,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['name', connector.displayName],
     ['id', connector.connectorId],
     ['description', connector.description],
+    ['managed by', connector.managedBy && `apply, set ${connector.managedBy}`],
     ['kind', kindWord(connector)],
     ['uri', connector.uri],
     ['state', stateWord(connector), stateTone(connector)],

@@ -6,6 +6,7 @@ import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { list } from '../io/options.ts';
 import { retrying } from '../io/retrying.ts';
+import { explainIfSlow, WAITS_FOR_TEMPORAL } from '../io/slow-call.ts';
 import { finishWith } from '../job/finish.ts';
 import { followJob } from '../job/follow.ts';
 import { checkReportFile, reportOption } from '../job/report-file.ts';
@@ -79,7 +80,7 @@ export function addTrigger(group: Command): void {
           idempotencyKey: randomUUID(),
         };
         const trigger = () => clients.connectors.triggerReconcile(request, withDeadline());
-        const response = await (options.wait ? retrying(trigger) : trigger());
+        const response = await explainIfSlow(out, options.wait ? retrying(trigger) : trigger(), WAITS_FOR_TEMPORAL);
         if (response.existing) out.note('an equal job is already waiting; this is that job');
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (options.wait) return finishWith(context, await followJob(context, response.jobId), options);

@@ -2,8 +2,12 @@ import type { Command } from 'commander';
 import { ValidateConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
+import { asTyped } from '../io/as-typed.ts';
+import { widthOf } from '../io/colour.ts';
+import { wrap } from '../io/display-width.ts';
 import { EXIT, ExitCode, UsageError } from '../io/errors.ts';
 import { printable } from '../io/format.ts';
+import { explainIfSlow } from '../io/slow-call.ts';
 import { type SpecOptions, specOf } from './spec-fields.ts';
 import { addSpecOptions, requireUri } from './spec-options.ts';
 
@@ -21,8 +25,6 @@ Examples:
   $ reconciler connector validate --kind glue --uri glue://eu-west-1 \\
       --source-namespace sales`;
 
-/** A worker answers sooner, unless the upstream is slow. */
-const WAITING_AFTER_MS = 4_000;
 const WAITING = 'waiting for a worker, which opens the upstream; `reconciler worker` starts one if none is running';
 
 export function addValidate(group: Command): void {
@@ -49,12 +51,10 @@ export function addValidate(group: Command): void {
           name === undefined
             ? ({ $case: 'connector', value: { displayName: 'unnamed', ...connector } } as const)
             : ({ $case: 'connectorId', value: (await connectorOf(clients, name)).connectorId } as const);
-        const note = setTimeout(() => out.note(WAITING), WAITING_AFTER_MS);
-        const result = await clients.connectors
-          .validateConnector({ target }, withDeadline())
-          .finally(() => clearTimeout(note));
+        const call = clients.connectors.validateConnector({ target }, withDeadline());
+        const result = await explainIfSlow(out, call, WAITING);
         await out.message(ValidateConnectorResponse, result, ({ ok, summary, sampleTables }) => [
-          `${ok ? 'ok' : 'wrong'}: ${printable(summary)}`,
+          ...wrap(`${ok ? 'ok' : 'wrong'}: ${asTyped(printable(summary))}`, widthOf(process.stdout)),
           ...sampleTables.map((table) => `  ${printable(table)}`),
         ]);
         if (!result.ok) throw new ExitCode(EXIT.FAILED);

@@ -14,7 +14,7 @@ const COMMAND = /(?<![\w/.:@-]|npx )reconciler(?= [a-z]+\b)/g;
  * which do not know the shell, are changed in the same way.
  */
 export function asTyped(text: string): string {
-  return text.includes(NAME) ? text.replace(COMMAND, nameIn(process.env.PATH ?? '', process.cwd())) : text;
+  return text.includes(NAME) ? text.replace(COMMAND, () => nameIn(process.env.PATH ?? '', process.cwd())) : text;
 }
 
 /** What to type in a shell with this PATH and working directory. */

@@ -1,3 +1,4 @@
+import { asTyped } from './as-typed.ts';
 import { painter, type Tone, widthOf } from './colour.ts';
 import { displayWidth, wrap } from './display-width.ts';
 import { printable } from './format.ts';
@@ -11,7 +12,7 @@ export function details(
   const width = Math.max(...filled.map(([label]) => displayWidth(label)));
   const paint = painter(screen);
   return filled.flatMap(([label, value, tone]) =>
-    wrap(printable(value), widthOf(screen) - width - GAP.length).map(
+    wrap(asTyped(printable(value)), widthOf(screen) - width - GAP.length).map(
       (line, n) => (n === 0 ? label : '').padEnd(width) + GAP + paint(tone, line),
     ),
   );

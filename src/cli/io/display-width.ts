@@ -30,6 +30,14 @@ function asManyAs(characters: string[], width: number): string[] {
   return characters.slice(0, count);
 }
 
+/** As many words from the beginning as fit, for sentences: `scanning and…`. A first word that is too long is cut. */
+export function firstWords(text: string, width: number): string {
+  if (displayWidth(text) <= width) return text;
+  const words = text.split(' ');
+  while (words.length > 1 && displayWidth(words.join(' ')) >= width) words.pop();
+  return `${asManyAs([...words.join(' ')], width - 1).join('')}…`;
+}
+
 /**
  * Breaks text into lines of at most this width: between words, or after punctuation within a word that alone is longer, such as a
  * path. A part without punctuation that is longer still loses its middle.

@@ -55,7 +55,9 @@ export function time(text: string): Date {
 export function since(text: string): Date {
   if (/^\d{1,9}[smhd]$/.test(text)) return new Date(Date.now() - interval(text) * 1000);
   if (/^\d{4}-/.test(text)) return time(text);
-  throw new InvalidArgumentError('It is a time, such as 2026-07-01T12:00:00Z, or how long ago that was: 15m, 2h, 7d.');
+  throw new InvalidArgumentError(
+    'is neither a time, such as 2026-07-01T12:00:00Z, nor how long ago it was: 15m, 2h, 7d',
+  );
 }
 
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };

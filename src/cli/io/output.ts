@@ -1,5 +1,6 @@
 import { asTyped } from './as-typed.ts';
-import { painter } from './colour.ts';
+import { painter, widthOf } from './colour.ts';
+import { wrap } from './display-width.ts';
 import { printable } from './format.ts';
 import { withDefaults } from './json.ts';
 import { type Column, TablePrinter } from './table-printer.ts';
@@ -44,7 +45,8 @@ export function standardOutput(json: boolean): Output {
         await write(json ? page.map((message) => jsonLine(type, message)).join('') : table.render(page));
       }
       if (!any && !json) process.stderr.write(`${asTyped(empty ?? 'none')}\n`);
-      if (table.hidden.length > 0) dim(`left out for lack of room: ${table.hidden.join(', ')}`);
+      if (table.hidden.length > 0)
+        dim(wrap(`left out for lack of room: ${table.hidden.join(', ')}`, widthOf(process.stderr)).join('\n'));
     },
     note(text) {
       if (!json) dim(asTyped(text));

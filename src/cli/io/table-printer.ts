@@ -1,3 +1,4 @@
+import { asTyped } from './as-typed.ts';
 import { painter, type Screen, type Tone, widthOf } from './colour.ts';
 import { displayWidth, shorten, wrap } from './display-width.ts';
 import { printable } from './format.ts';
@@ -46,7 +47,13 @@ export class TablePrinter<T> {
   /** Renders these rows; the first call adds the titles. */
   render(rows: T[]): string {
     if (rows.length === 0) return '';
-    const cells = rows.map((row) => this.#columns.map((column) => printable(column.value(row))));
+    const cells = rows.map((row) =>
+      this.#columns.map((column) => {
+        const text = printable(column.value(row));
+        // Sentences may contain commands.
+        return column.below ? asTyped(text) : text;
+      }),
+    );
     const before = this.#layout;
     const layout = this.#fit(cells);
     const head = before && String(before.inRow) === String(layout.inRow) ? [] : [this.#head(layout)];

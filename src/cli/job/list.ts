@@ -26,8 +26,8 @@ interface ListOptions {
 
 function states(text: string, before: JobState[] = []): JobState[] {
   const names = list(text.toLowerCase());
-  const unknown = names.find((name) => !STATES.includes(name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}' is none of ${STATES.join(', ')}.`);
+  if (!names.every((name) => STATES.includes(name)))
+    throw new InvalidArgumentError(`is not one of ${STATES.join(', ')}, or several of them, separated by commas`);
   return [...before, ...names.map((name) => jobStateFromJSON(`JS_${name.toUpperCase()}`))];
 }
 
@@ -52,7 +52,8 @@ export function addList(group: Command): void {
           JobJson,
           pages,
           [
-            { title: 'JOB', value: (j) => j.jobId, min: 37 },
+            // Never shortened: other commands need the whole id.
+            { title: 'JOB', value: (j) => j.jobId },
             { title: 'CONNECTOR', value: (j) => j.connectorName || j.connectorId, weight: 4, min: 12 },
             { title: 'STATE', value: stateWord, tone: stateTone },
             { title: 'CREATED', value: (j) => time(j.createdAt), weight: 8 },

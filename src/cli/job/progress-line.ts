@@ -1,5 +1,5 @@
 import { painter, type Screen, type Tone, widthOf } from '../io/colour.ts';
-import { displayWidth, shorten } from '../io/display-width.ts';
+import { displayWidth, firstWords } from '../io/display-width.ts';
 
 /** A part of the line. Parts of less weight give way to those of more. */
 export interface LinePart {
@@ -8,7 +8,7 @@ export interface LinePart {
   /** The same in fewer columns. */
   short?: string;
   tone?: Tone;
-  /** Takes the room that is left, and may be cut to at least its short form's width. */
+  /** A sentence, which loses words at its end. Takes the room that is left, at least that of its short form. */
   elastic?: boolean;
 }
 
@@ -34,7 +34,7 @@ export function progressLine(parts: readonly LinePart[], screen: Screen): string
   for (const part of byWeight.filter((each) => chosen.has(each))) {
     chosen.delete(part);
     const left = room();
-    if (part.elastic) chosen.set(part, shorten(part.text, left));
+    if (part.elastic) chosen.set(part, firstWords(part.text, left));
     else chosen.set(part, displayWidth(part.text) <= left ? part.text : (part.short ?? part.text));
   }
   const paint = painter(screen);

@@ -1,8 +1,9 @@
 import { SingleBar } from 'cli-progress';
 import { countersOf } from '../../contract/progress-message.ts';
 import { type JobFailure, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { painter, widthOf } from '../io/colour.ts';
-import { shorten, wrap } from '../io/display-width.ts';
+import { asTyped } from '../io/as-typed.ts';
+import { painter, type Tone, widthOf } from '../io/colour.ts';
+import { displayWidth, firstWords, wrap } from '../io/display-width.ts';
 import { bytes, count, duration, printable, word } from '../io/format.ts';
 import { Pace } from './pace.ts';
 import { type LinePart, progressLine } from './progress-line.ts';
@@ -58,7 +59,7 @@ function speedOf(pace: Pace, { done, total, counting }: ReturnType<typeof tables
 }
 
 function failureLine({ table, code, message }: JobFailure): string {
-  return `failed: ${printable(table || 'the job')}: ${code}: ${printable(message)}`;
+  return `failed: ${printable(table || 'the job')}: ${code}: ${asTyped(printable(message))}`;
 }
 
 const BAR_WIDTH = 24;
@@ -69,10 +70,20 @@ function barText(progress: number, width: number): string {
   return '█'.repeat(done) + '░'.repeat(width - done);
 }
 
-function partsOf(job: ReconcileJob, pace: Pace): LinePart[] {
-  const now = tables(job);
+/** Columns that a phase may take beside the counters. */
+const MAX_PHASE_BESIDE = 30;
+
+/** A phase with an explanation (`waiting since 13:23 UTC: no worker polls …`) that is too long for the line; undefined for others. */
+function explanationOf(job: ReconcileJob, beside: boolean, width: number): string | undefined {
   const phase = phaseOf(job);
-  if (now.total === 0) return [{ weight: 1, text: phase, elastic: true, short: shorten(phase, 12) }];
+  const room = beside ? Math.min(MAX_PHASE_BESIDE, width - 1) : width - 1;
+  return phase.includes(': ') && displayWidth(phase) > room ? phase : undefined;
+}
+
+function partsOf(job: ReconcileJob, pace: Pace, width: number): LinePart[] {
+  const now = tables(job);
+  const phase = explanationOf(job, now.total > 0, width) ? phaseOf(job).replace(/: .*/, '') : phaseOf(job);
+  if (now.total === 0) return [{ weight: 1, text: phase, elastic: true, short: firstWords(phase, 12) }];
   const [done, total] = [count(now.done), count(now.total)];
   const found = now.counting ? ' found' : '';
   const speed = speedOf(pace, now);
@@ -84,7 +95,7 @@ function partsOf(job: ReconcileJob, pace: Pace): LinePart[] {
     { weight: 8, text: speed ? `${speed.rate} tables/s` : '', short: speed && `${speed.rate}/s` },
     { weight: 7, text: speed?.leftText ?? '', short: speed?.leftShort },
     { weight: 6, text: failedText(job), tone: 'bad' },
-    { weight: 5, text: phase, short: shorten(phase, 12), elastic: true },
+    { weight: 5, text: phase, short: firstWords(phase, 12), elastic: true },
     { weight: 3, text: snapshots },
     { weight: 2, text: files },
     { weight: 1, text: read },
@@ -104,20 +115,28 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
   });
   const paint = painter(stream);
   let current: { parts: LinePart[] } | undefined;
+  let explained: string | undefined;
+  // The bar is removed, the text printed, and the bar drawn again below it.
+  const printAbove = (text: string, tone: Tone) => {
+    if (current) single.stop();
+    const [first = '', ...more] = wrap(text, widthOf(stream) - INDENT.length);
+    stream.write(`${[first, ...more.map((line) => INDENT + line)].map((line) => paint(tone, line)).join('\n')}\n`);
+    if (current) single.start(1, 0, current);
+  };
   return {
     show(job) {
-      pace.add(tables(job).done);
+      const { done, total } = tables(job);
+      const explanation = explanationOf(job, total > 0, widthOf(stream));
+      if (explanation !== undefined && explanation !== explained) printAbove(explanation, 'warning');
+      explained = explanation;
+      pace.add(done);
       const before = current;
-      current = { parts: partsOf(job, pace) };
+      current = { parts: partsOf(job, pace, widthOf(stream)) };
       if (before) single.update(current);
       else single.start(1, 0, current);
     },
     failed(failure) {
-      // The bar is removed, the line printed, and the bar drawn again below it.
-      if (current) single.stop();
-      const [first = '', ...more] = wrap(failureLine(failure), widthOf(stream) - INDENT.length);
-      stream.write(`${[first, ...more.map((line) => INDENT + line)].map((line) => paint('bad', line)).join('\n')}\n`);
-      if (current) single.start(1, 0, current);
+      printAbove(failureLine(failure), 'bad');
     },
     end() {
       if (current) single.stop();
@@ -159,7 +178,7 @@ function linesOn(stream: NodeJS.WriteStream): ProgressView {
 }
 
 function phaseOf(job: ReconcileJob): string {
-  if (job.state === JobState.JS_RUNNING && job.phase) return job.phase;
+  if (job.state === JobState.JS_RUNNING && job.phase) return asTyped(printable(job.phase));
   const state = word(job.state, 'JS_');
-  return job.state === JobState.JS_QUEUED && job.message ? `${state}: ${job.message}` : state;
+  return job.state === JobState.JS_QUEUED && job.message ? `${state}: ${asTyped(printable(job.message))}` : state;
 }

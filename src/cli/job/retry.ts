@@ -4,6 +4,7 @@ import { workflowLink } from '../../contract/workflow-link.ts';
 import { RetryReconcileJobResponse } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { retrying } from '../io/retrying.ts';
+import { explainIfSlow, WAITS_FOR_TEMPORAL } from '../io/slow-call.ts';
 import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
 import { checkReportFile, reportOption } from './report-file.ts';
@@ -36,7 +37,7 @@ export function addRetry(group: Command): void {
         // The key makes the call safe to repeat: it returns the same job.
         const request = { jobId, idempotencyKey: randomUUID() };
         const retry = () => clients.jobs.retryReconcileJob(request, withDeadline());
-        const response = await (wait ? retrying(retry) : retry());
+        const response = await explainIfSlow(out, wait ? retrying(retry) : retry(), WAITS_FOR_TEMPORAL);
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (wait) return finishWith(context, await followJob(context, response.jobId), { report });
         await out.message(RetryReconcileJobResponse, response, ({ jobId }) => jobId);

@@ -76,5 +76,5 @@ const COLUMNS = [
     weight: 7,
     align: 'right' as const,
   },
-  { title: 'PARTITION', value: (f: FlatPlanFile) => partitionText(f.partition), weight: 6, min: 16 },
+  { title: 'PARTITION', value: (f: FlatPlanFile) => partitionText(f.partition), below: true },
 ];

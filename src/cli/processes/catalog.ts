@@ -5,6 +5,8 @@ import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { addList } from '../catalog/list.ts';
 import { addressOption } from '../catalog-session/address.ts';
+import { didYouMean, similarTo } from '../io/did-you-mean.ts';
+import { UsageError } from '../io/errors.ts';
 import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
 
@@ -22,12 +24,30 @@ Examples:
 export function define(command: Command): void {
   addList(command);
   command
+    // Reported below: commander would only count the arguments.
+    .allowExcessArguments()
     .option('--port <port>', 'listen on this port instead of the one in --address', port)
     .option('--database <file>', 'SQLite file (default: catalog.db in RECONCILER_DATA_DIR)')
     .addHelpText('after', `\nHere, --address is the address to listen on.\n${HELP}`)
     .action(async (options: { port?: number; database?: string }) => {
+      refuseArguments(command);
       await run(addressOption(command), options);
     });
+}
+
+/** A misspelled `catalog list` must not start a service. */
+function refuseArguments({ args: [text], commands }: Command): void {
+  if (text === undefined) return;
+  const question = didYouMean(
+    similarTo(
+      text,
+      commands.map((each) => each.name()),
+    ),
+  );
+  throw new UsageError(
+    `unknown command '${text}'${question ? `; ${question}` : ''}`,
+    '`reconciler catalog` alone runs the catalog service; add --help to see its commands',
+  );
 }
 
 async function run(listenOn: string | undefined, options: { port?: number; database?: string }): Promise<void> {

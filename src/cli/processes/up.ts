@@ -65,8 +65,10 @@ function describe(stack: Stack): string {
     `Temporal         ${stack.temporalAddress}`,
     `Temporal UI      ${stack.uiUrl}`,
     `data and logs    ${stack.dataDir}`,
-    `metrics          http://${catalog.metrics}/metrics (catalog), http://${worker.metrics}/metrics (worker)`,
-    `health           http://${catalog.health}/readyz (catalog), http://${worker.health}/readyz (worker)`,
+    `metrics          http://${catalog.metrics}/metrics (catalog)`,
+    `                 http://${worker.metrics}/metrics (worker)`,
+    `health           http://${catalog.health}/readyz (catalog)`,
+    `                 http://${worker.health}/readyz (worker)`,
   ];
   if (!stack.temporalAddress.endsWith(':7233'))
     lines.push(`for temporal     export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
