@@ -6,6 +6,7 @@ import { CLAIM_LOST, ERROR_DOMAIN } from '../../contract/claim.ts';
 import { CodedError } from '../../errors.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { ClaimLost } from '../store/database/claim-fence.ts';
+import { isDiskFull } from '../store/database/sqlite/result-codes.ts';
 import { MalformedRequest } from './definitions.ts';
 import { InvalidRequest } from './violations.ts';
 
@@ -61,13 +62,6 @@ function toServerError(error: unknown, about: { method: string }, logger: Logger
 /** Jobs retry their writes until there is space again. */
 const DISK_FULL =
   'the disk with the database of the catalog service is full (its log names the file): free some space there; jobs then continue';
-
-/** SQLite's own code, or the system's if the write-ahead log cannot grow (https://sqlite.org/rescode.html#full). */
-function isDiskFull(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && /^(SQLITE_FULL|SQLITE_IOERR_WRITE|ENOSPC)$/.test(String(error.code))
-  );
-}
 
 function details(error: CodedError): ErrorDetails[] {
   if (error instanceof InvalidRequest) return [BadRequest.fromPartial({ fieldViolations: [...error.violations] })];

@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
 import { currentClaim, requireClaim } from './claim-fence.ts';
 import type { Schema } from './schema.ts';
+import { isDiskFull } from './sqlite/result-codes.ts';
 
 /**
  * Does the work in a transaction and returns its result. Every transaction that writes uses this function: it first checks the claim of the
@@ -14,6 +16,26 @@ export async function write<T>(db: Kysely<Schema>, work: (trx: Kysely<Schema>) =
     if (claim) await requireClaim(trx, claim);
     return work(trx);
   });
+}
+
+/**
+ * Like `write`, for what was computed to answer a reader and can be computed again. A database that cannot be written to, because it is damaged or
+ * locked or the disk is full, can still be read.
+ *
+ * @returns `otherwise` if it cannot be written to
+ */
+export async function writeDerived<T>(
+  db: Kysely<Schema>,
+  otherwise: T,
+  work: (trx: Kysely<Schema>) => Promise<T>,
+): Promise<T> {
+  try {
+    return await write(db, work);
+  } catch (error) {
+    const isReadOnly = error instanceof CodedError ? /^(DATA_LOSS|UNAVAILABLE)$/.test(error.code) : isDiskFull(error);
+    if (!isReadOnly) throw error;
+    return otherwise;
+  }
 }
 
 /** Like `write`, but with `validateOnly` the transaction is rolled back. */

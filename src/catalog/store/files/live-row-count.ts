@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import { DATA, DELETION_VECTOR, POSITION_DELETES } from '../database/file-kind.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';
-import { write } from '../database/transaction.ts';
+import { writeDerived } from '../database/transaction.ts';
 import { ancestryOf, type Position } from '../lineage/lineage.ts';
 import { positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from './live-files.ts';
@@ -38,7 +38,7 @@ export async function countLiveRows(db: Db, stored: StoredSnapshot): Promise<Cou
     const row = await snapshotRow(db, snapshot_num);
     if (!row?.totals) return { row: stored };
     const text = await computeLiveRows(db, row, totalsFromText(row.totals));
-    const unchanged = await write(db, async (trx) => {
+    const unchanged = await writeDerived(db, true, async (trx) => {
       if ((await generationOf(trx, table_num)) !== generation) return false;
       await trx.updateTable('snapshots').set({ live_rows: text }).where('snapshot_num', '=', snapshot_num).execute();
       return true;

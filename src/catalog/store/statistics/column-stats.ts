@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { DATA } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { write } from '../database/transaction.ts';
+import { writeDerived } from '../database/transaction.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
 import { generationOf } from '../files/recompute.ts';
 import { fileColumns } from '../files/stored-columns.ts';
@@ -30,7 +30,7 @@ export async function columnState(db: Db, row: StoredSnapshot, schemas: Snapshot
     if (stored) return stored;
     const generation = await generationOf(db, row.table_num);
     const state = (await fromAncestor(db, row, typeOf)) ?? (await fromAllFiles(db, row, typeOf));
-    const unchanged = await write(db, async (trx) => {
+    const unchanged = await writeDerived(db, true, async (trx) => {
       if ((await generationOf(trx, row.table_num)) !== generation) return false;
       await trx
         .insertInto('column_states')

@@ -7,7 +7,7 @@ import { THETA_TYPE } from '../../../stats/ndv/compact-theta.ts';
 import { areHashCompatible } from '../../../stats/ndv/hash-compatible.ts';
 import { DATA } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { write } from '../database/transaction.ts';
+import { writeDerived } from '../database/transaction.ts';
 import { type LiveCursor, nextLiveFiles } from '../files/live-files.ts';
 import { totalsFromText } from '../files/totals.ts';
 import { ancestryOf } from '../lineage/lineage.ts';
@@ -130,7 +130,7 @@ async function storeDerived(
   derived: ReadonlyMap<number, Ndv>,
   before: { sketched: number; generation: number },
 ): Promise<void> {
-  await write(db, async (trx) => {
+  await writeDerived(db, undefined, async (trx) => {
     // If sketches or files changed meanwhile, the numbers are outdated: the next request computes them again.
     const now = await contentsOf(trx, row.table_num);
     if (now.sketched !== before.sketched || now.generation !== before.generation) return;

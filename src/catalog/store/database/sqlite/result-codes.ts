@@ -13,3 +13,10 @@ export function isLocked(error: unknown): boolean {
 export function isDamaged(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(resultCode(error) ?? '');
 }
+
+/** Whether the disk is full: SQLite's own code, or the system's if the write-ahead log cannot grow (https://sqlite.org/rescode.html#full). */
+export function isDiskFull(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && /^(SQLITE_FULL|SQLITE_IOERR_WRITE|ENOSPC)$/.test(String(error.code))
+  );
+}
