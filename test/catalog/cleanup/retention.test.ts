@@ -4,7 +4,15 @@ import { removeJobs } from '../../../src/catalog/store/cleanup/remove-jobs.ts';
 import { removeStages } from '../../../src/catalog/store/cleanup/remove-stages.ts';
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
-import { JobChangeAction, JobChangeKind, JobFailureKind, JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { write } from '../../../src/catalog/store/database/transaction.ts';
+import { putJob } from '../../../src/catalog/store/jobs/jobs.ts';
+import {
+  JobChangeAction,
+  JobChangeKind,
+  JobFailureKind,
+  JobState,
+  ReconcileJob,
+} from '../../../src/generated/reconciler/v1/jobs.ts';
 import { poll } from '../../jest/poll.ts';
 import { scrape, sum } from '../../telemetry/samples.ts';
 import { added, TestTable } from '../files.ts';
@@ -225,6 +233,32 @@ describe('jobs', () => {
       { failures: 500, changes: 0, outcomes: 0, jobs: 11 },
     ]);
   });
+});
+
+it('jobs whose retry begins meanwhile are not removed any further', async () => {
+  const connector = await create();
+  const { connectorId } = connector;
+  const retried = await run(connector, { state: JobState.JS_FAILED });
+  for (const part of ['a', 'b', 'c']) {
+    const failures = Array.from({ length: 500 }, (_, i) => ({ table: `${part}.t${i}`, ...TABLE_FAILED }));
+    const job = { jobId: retried, connectorId, state: JobState.JS_FAILED };
+    await catalog.clients.reconciliation.recordJob({ job, failures });
+  }
+  const others = await repeat(2, () => run(connector));
+  await run(connector, { state: JobState.JS_FAILED });
+  const kept = await repeat(20, () => run(connector));
+  await catalog.stop();
+  const { db, close } = await openDatabase(catalog.file);
+  for await (const { failures } of removeJobs(db, Date.now())) {
+    const retry = { jobId: 'retry', connectorId, state: JobState.JS_RUNNING, retryOfJobId: retried };
+    if (failures === 1000) await write(db, (trx) => putJob(trx, ReconcileJob.fromPartial(retry)));
+  }
+  await close();
+  await catalog.startAgain();
+  expect(count('job_failures')).toBe(500);
+  const left = await listed(connectorId);
+  expect(left).toEqual(expect.arrayContaining(['retry', retried, ...kept]));
+  for (const other of others) expect(left).not.toContain(other);
 });
 
 describe('changes of dry runs', () => {

@@ -31,12 +31,13 @@ export async function* removeJobs(db: Db, before: number): AsyncGenerator<Remove
     // The connector has only a few jobs.
     if (exists && oldestKept === undefined) continue;
     if ((await endedJobs(db, connector, before, oldestKept, [])).length === 0) continue;
-    const needed = exists ? await neededJobs(db, connector) : [];
+    const needed = async (db: Db) => (exists ? neededJobs(db, connector) : []);
     for (;;) {
-      const jobs = await endedJobs(db, connector, before, oldestKept, needed);
+      const jobs = await endedJobs(db, connector, before, oldestKept, await needed(db));
       if (jobs.length === 0) break;
       for (let gone = false; !gone; ) {
-        const removed = await write(db, (trx) => removeStep(trx, jobs));
+        // Looked up in each step, since a retry may begin between two of them.
+        const removed = await write(db, async (trx) => removeStep(trx, without(jobs, await needed(trx))));
         gone = removed.jobs !== undefined;
         yield removed;
       }
@@ -79,8 +80,11 @@ async function endedJobs(
   return (await query.orderBy('finished_at').limit(STEP).execute()).map((row) => row.job_id);
 }
 
+const without = (jobs: readonly string[], needed: readonly string[]) => jobs.filter((job) => !needed.includes(job));
+
 /** Removes some of what belongs to the jobs or, if nothing is left of it, the jobs. */
 async function removeStep(db: Db, jobs: string[]): Promise<Removed> {
+  if (jobs.length === 0) return { jobs: 0 };
   const removed = {
     failures: await removeRowsOfJobs(db, 'job_failures', jobs),
     changes: await removeRowsOfJobs(db, 'job_changes', jobs),
