@@ -11,7 +11,7 @@ const KEEP_ALIVE_MS = 5_000;
 export class MemoryBudget {
   readonly #maxBytes: number;
   #used = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiting>();
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -20,44 +20,57 @@ export class MemoryBudget {
   /** Waits until there is room for this many bytes. @throws the reason for which the activity was cancelled meanwhile */
   async reserve(bytes: number): Promise<ReservedMemory> {
     const needed = Math.min(bytes, this.#maxBytes);
-    const hasRoom = () => this.#used + needed <= this.#maxBytes;
-    if (this.#waiting.size > 0 || !hasRoom()) await this.#wait(hasRoom);
-    this.#used += needed;
+    if (this.#waiting.size === 0 && this.#hasRoom(needed)) this.#used += needed;
+    else await this.#wait(needed);
     return new ReservedMemory(needed, (freed) => {
       this.#used -= freed;
       this.#admit();
     });
   }
 
-  /** Wakes the first that waits; it is followed by the next one if there is room. */
-  #admit(): void {
-    const [first] = this.#waiting;
-    first?.();
+  #hasRoom(needed: number): boolean {
+    return this.#used + needed <= this.#maxBytes;
   }
 
-  async #wait(hasRoom: () => boolean): Promise<void> {
-    const scope = currentScope();
-    const keepingAlive = setInterval(() => scope?.keepAlive(), KEEP_ALIVE_MS);
-    let admit: (() => void) | undefined;
-    let end: (() => void) | undefined;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        admit = () => {
-          if (hasRoom()) resolve();
-        };
-        end = () => reject(scope?.signal.reason);
-        this.#waiting.add(admit);
-        if (scope?.signal.aborted) end();
-        else scope?.signal.addEventListener('abort', end, { once: true });
-      });
-    } finally {
-      this.#waiting.delete(admit!);
-      clearInterval(keepingAlive);
-      scope?.signal.removeEventListener('abort', end!);
-      // The one behind it may fit, too, once this one has taken its part.
-      queueMicrotask(() => this.#admit());
+  /** Lets those in that are first and fit. Their part is taken at once: they run only later, after others may have looked for room. */
+  #admit(): void {
+    for (const waiting of this.#waiting) {
+      if (!this.#hasRoom(waiting.needed)) return;
+      this.#waiting.delete(waiting);
+      this.#used += waiting.needed;
+      waiting.admit();
     }
   }
+
+  async #wait(needed: number): Promise<void> {
+    const scope = currentScope();
+    scope?.signal.throwIfAborted();
+    const keepingAlive = setInterval(() => scope?.keepAlive(), KEEP_ALIVE_MS);
+    let end: (() => void) | undefined;
+    try {
+      await new Promise<void>((admit, reject) => {
+        const waiting = { needed, admit };
+        this.#waiting.add(waiting);
+        end = () => {
+          // It may have been let in a moment ago.
+          if (!this.#waiting.delete(waiting)) return;
+          reject(scope?.signal.reason);
+          // The one behind it may fit.
+          this.#admit();
+        };
+        scope?.signal.addEventListener('abort', end, { once: true });
+      });
+    } finally {
+      clearInterval(keepingAlive);
+      scope?.signal.removeEventListener('abort', end!);
+    }
+  }
+}
+
+/** A call that waits. */
+interface Waiting {
+  needed: number;
+  admit(): void;
 }
 
 /** A part of a budget. It is given back at most once. */

@@ -30,6 +30,42 @@ it('lets calls in while there is room, and the others in order', async () => {
   for (const memory of await Promise.all([c, d])) memory[Symbol.dispose]();
 });
 
+it('lets in only as many at once as fit together', async () => {
+  const budget = new MemoryBudget(10);
+  const got: string[] = [];
+  const a = await reserve(budget, 10, 'a', got);
+  const b = reserve(budget, 6, 'b', got);
+  const c = reserve(budget, 6, 'c', got);
+  await settled();
+  a[Symbol.dispose]();
+  // Comes while b is let in, and must not get ahead of it.
+  const d = reserve(budget, 6, 'd', got);
+  await settled();
+  expect(got).toEqual(['a', 'b']);
+  (await b)[Symbol.dispose]();
+  await settled();
+  expect(got).toEqual(['a', 'b', 'c']);
+  (await c)[Symbol.dispose]();
+  (await d)[Symbol.dispose]();
+});
+
+it('lets in the one behind a call that is cancelled, if that fits', async () => {
+  const budget = new MemoryBudget(10);
+  const a = await budget.reserve(6);
+  const stopping = new AbortController();
+  const scope = { keepAlive: () => {}, signal: stopping.signal };
+  const large = runInScope(scope, () => budget.reserve(10));
+  const got: string[] = [];
+  const small = reserve(budget, 4, 'small', got);
+  await settled();
+  expect(got).toEqual([]);
+  stopping.abort(new Error('cancelled'));
+  await expect(large).rejects.toThrow('cancelled');
+  await settled();
+  expect(got).toEqual(['small']);
+  for (const memory of [a, await small]) memory[Symbol.dispose]();
+});
+
 it('lets in alone what is larger than everything', async () => {
   const budget = new MemoryBudget(10);
   const got: string[] = [];
