@@ -45,6 +45,8 @@ export const MAX_METADATA_BYTES = 128 * 1024 * 1024;
  * (`refuseOversize`), which are twice as many as JSON.
  */
 const MAX_PART_BYTES = 32 * 1024 * 1024;
+/** For a snapshot's summary, which is read in one go. The catalog accepts 7 MiB (`refuseOversizeSummary`). */
+const MAX_SUMMARY_BYTES = 16 * 1024 * 1024;
 const LIMITED_PARTS = ['properties', 'partition-specs', 'partition-spec', 'refs'];
 /** Paths of manifests in a version 1 table whose snapshots list them themselves. */
 const MAX_LISTED_MANIFESTS = 500_000;
@@ -208,11 +210,12 @@ function* tableMetadata(fields: JsonFields, path: string, mayLackSnapshots: bool
 
 /** Refuses what would take too much memory, and what the catalog would refuse anyway. */
 function limitParts(fields: JsonFields): void {
-  for (const name of LIMITED_PARTS) {
-    const part = fields.value(name);
-    if (!(part instanceof JsonPart) || part.length <= MAX_PART_BYTES) continue;
-    throw new LimitError(`${name} has ${mebibytes(part.length)}, at most ${mebibytes(MAX_PART_BYTES)} are read`);
-  }
+  for (const name of LIMITED_PARTS) limitPart(fields.value(name), name, MAX_PART_BYTES);
+}
+
+function limitPart(value: unknown, name: string, maxBytes: number): void {
+  if (!(value instanceof JsonPart) || value.length <= maxBytes) return;
+  throw new LimitError(`${name} has ${mebibytes(value.length)}, at most ${mebibytes(maxBytes)} are read`);
 }
 
 function* tableSnapshots(fields: JsonFields): Generator<void, SnapshotMetadata[]> {
@@ -269,6 +272,7 @@ function partitionField(field: JsonFields, index: number): PartitionSpec['fields
 }
 
 function snapshotMetadata(fields: JsonFields): SnapshotMetadata {
+  limitPart(fields.value('summary'), "a snapshot's summary", MAX_SUMMARY_BYTES);
   const summary = fields.stringMap('summary');
   const snapshot: SnapshotMetadata = {
     snapshotId: fields.long('snapshot-id'),

@@ -10,11 +10,14 @@ const PART_BYTES = 64 * 1024;
 /** What is parsed at once of a large document: more than the catalog accepts in any field, with white space. */
 const MAX_PARSED_BYTES = 16 * 1024 * 1024;
 const MAX_PARSED_VALUES = 500_000;
+/** A key takes up to four times its size while it is read. */
+const MAX_KEY_BYTES = 64 * 1024;
 
 const OPEN_ARRAY = 0x5b;
 const OPEN_OBJECT = 0x7b;
 const COLON = 0x3a;
 const COMMA = 0x2c;
+const DELIMITERS = Buffer.from(',]}"[{');
 
 /**
  * Reads JSON like `parseLosslessJson`, but of large documents only the structure: objects and arrays in them are `JsonPart`s, of which
@@ -89,7 +92,13 @@ export class JsonPart {
     if (this.isLarge) {
       checkJson(this.#bytes.subarray(this.#start, this.#end), path, MAX_PARSED_VALUES);
     }
-    return parseLosslessJson(this.#bytes.toString('utf8', this.#start, this.#end));
+    try {
+      return parseLosslessJson(this.#bytes.toString('utf8', this.#start, this.#end));
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      // The engine's message quotes the text, which may contain credentials.
+      throw new MalformedError(`it is not JSON (${path.slice(0, 200)}, from byte ${this.#start}, is not)`);
+    }
   }
 
   /** The beginning of its text. */
@@ -109,7 +118,7 @@ export class JsonPart {
       if (isObject) {
         const keyEnd = bytes[at] === QUOTE ? endOfString(bytes, at + 1) : -1;
         if (keyEnd < 0) throw notJson(at, 'a key');
-        key = JSON.parse(bytes.toString('utf8', at, keyEnd));
+        key = this.#key(at, keyEnd);
         at = skipSpace(bytes, keyEnd);
         if (bytes[at] !== COLON) throw notJson(at, 'a colon');
         at = skipSpace(bytes, at + 1);
@@ -123,13 +132,24 @@ export class JsonPart {
     }
   }
 
+  #key(start: number, end: number): string {
+    if (end - start > MAX_KEY_BYTES) {
+      throw new LimitError(`a key at byte ${start} has ${end - start} bytes, at most ${MAX_KEY_BYTES} are read`);
+    }
+    try {
+      return JSON.parse(this.#bytes.toString('utf8', start, end));
+    } catch {
+      throw notJson(start, 'a key');
+    }
+  }
+
   #endOfValue(start: number): number {
     const bytes = this.#bytes;
     const first = bytes[start];
     if (first === QUOTE) return endOfString(bytes, start + 1);
     if (first !== OPEN_OBJECT && first !== OPEN_ARRAY) {
       let end = start;
-      while (end < this.#end && !isDelimiter(bytes[end] as number)) end++;
+      while (end < this.#end && IS_DELIMITER[bytes[end] as number] === 0) end++;
       if (end === start) throw notJson(start, 'a value');
       return end;
     }
@@ -146,18 +166,8 @@ export class JsonPart {
   }
 }
 
-/** Whether a number, `true`, `false` or `null` ends before this byte. */
-function isDelimiter(byte: number): boolean {
-  return (
-    byte <= 0x20 ||
-    byte === COMMA ||
-    byte === 0x5d ||
-    byte === 0x7d ||
-    byte === QUOTE ||
-    byte === OPEN_ARRAY ||
-    byte === OPEN_OBJECT
-  );
-}
+/** Whether a number, `true`, `false` or `null` ends before a byte. */
+const IS_DELIMITER = Uint8Array.from({ length: 256 }, (_, byte) => Number(byte <= 0x20 || DELIMITERS.includes(byte)));
 
 function notJson(at: number, expected: string): MalformedError {
   return new MalformedError(`it is not JSON (byte ${at} should be ${expected})`);

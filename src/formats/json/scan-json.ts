@@ -77,8 +77,17 @@ export function* scanJson(bytes: Uint8Array, start: number, what = 'it'): Genera
 /** Position after the string whose content starts at `at`; beyond the end if it does not end. */
 export function endOfString(bytes: Uint8Array, at: number): number {
   let next = at;
+  let searchedFrom = at + SEARCHED_BYTES;
   for (;;) {
-    if (next - at > LONG_STRING_BYTES) return endOfLongString(bytes, next);
+    if (next > searchedFrom) {
+      const quote = bytes.indexOf(QUOTE, next);
+      if (quote < 0) return bytes.length + 1;
+      let backslashes = 0;
+      while (quote - backslashes > next && bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
+      if (backslashes % 2 === 0) return quote + 1;
+      next = quote + 1;
+      searchedFrom = next + SEARCHED_BYTES;
+    }
     const byte = bytes[next++];
     if (byte === QUOTE) return next;
     if (byte === BACKSLASH) next++;
@@ -86,17 +95,11 @@ export function endOfString(bytes: Uint8Array, at: number): number {
   }
 }
 
-/** Strings from this length are searched by the engine, which takes a tenth of the time. */
-const LONG_STRING_BYTES = 256;
-
-function endOfLongString(bytes: Uint8Array, at: number): number {
-  for (let quote = bytes.indexOf(QUOTE, at); quote >= 0; quote = bytes.indexOf(QUOTE, quote + 1)) {
-    let backslashes = 0;
-    while (quote - backslashes > at && bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return quote + 1;
-  }
-  return bytes.length + 1;
-}
+/**
+ * After this many bytes without a quote, the engine searches the next one: a tenth of the time for long texts, but ten times as long for each
+ * quote in texts full of escaped ones.
+ */
+const SEARCHED_BYTES = 256;
 
 /**
  * Checks JSON that is to be parsed at once: parsed values take up to a hundred times the memory of their text.

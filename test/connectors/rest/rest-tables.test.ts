@@ -106,6 +106,11 @@ describe('a table', () => {
     ],
     ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object but is a string/],
     ['a list around it all', [{ config: KEYS }], /the document should be an object but is a list/],
+    [
+      'a large config that is not JSON',
+      `{"pad":"${'x'.repeat(300_000)}","metadata":{"location":"s3://b/t"},"metadata-location":"m","config":{"s3.secret-access-key": a-vended-secret}}`,
+      /something other than a table as in the OpenAPI: it is not JSON \(config, from byte \d+, is not\)/,
+    ],
     ['text after it', `${JSON.stringify({ config: KEYS })}.`, /a body that is not JSON: \d+ bytes, not shown/],
   ])('withholds the credentials in a malformed response from errors: %s', async (_, content, message) => {
     const metadata = tableMetadata('s3://b/t', 's3://b/t/l');

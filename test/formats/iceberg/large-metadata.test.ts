@@ -102,6 +102,8 @@ describe('large metadata', () => {
     ['a colon', (json) => json.replace('"snapshots":', '"snapshots"'), /should be a colon/],
     ['a key', (json) => json.replace('"snapshots":', 'snapshots:'), /should be a key/],
     ['a value', (json) => json.replace('"last-column-id":2', '"last-column-id":'), /should be a value|is not JSON/],
+    ['a valid escape in a key', (json) => json.replace('"last-column-id"', '"last-\\x"'), /should be a key/],
+    ['a valid text', (json) => json.replace('"location":"', '"location":"\n'), /location, from byte \d+, is not\)/],
     ['the end', (json) => json.slice(0, -1), /it ends within an object, array or string/],
     [
       'the end of a text',
@@ -168,6 +170,21 @@ describe('large metadata', () => {
       withField('location', `"${'x'.repeat(17 * MIB)}"`),
       'FAILED_PRECONDITION',
       'location has 17.0 MiB, at most 16.0 MiB are read',
+    ],
+    [
+      'a very long key',
+      withField('x', `1,"${'k'.repeat(MIB)}":1`),
+      'FAILED_PRECONDITION',
+      'has 1048578 bytes, at most 65536 are read',
+    ],
+    [
+      'a very large summary',
+      withField(
+        'snapshots',
+        `[{"snapshot-id":1,"timestamp-ms":1,"manifest-list":"a","summary":{${some(17, (i) => `"k${i}":"${'é'.repeat(MIB / 2)}"`)}}}]`,
+      ),
+      'FAILED_PRECONDITION',
+      "a snapshot's summary has 17.0 MiB, at most 16.0 MiB are read",
     ],
     [
       'a schema with too many values',
