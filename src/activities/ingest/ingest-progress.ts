@@ -12,6 +12,8 @@ import { requestsMade } from '../runtime/request-count.ts';
 export class IngestProgress {
   readonly #input: TableIngest;
   readonly #reader: TableReader;
+  /** A large table may have waited for memory until its slice was over: opening it for a single snapshot would not pay. */
+  readonly #began = Date.now();
   snapshots: number;
   files: number;
   /** Where the next attempt or slice continues. */
@@ -49,7 +51,7 @@ export class IngestProgress {
 
   /** Whether the slice is over, and the table should continue at the cursor. */
   get isOver(): boolean {
-    return this.#input.heartbeat.isOver?.() ?? false;
+    return this.#input.heartbeat.isOver?.(this.#began) ?? false;
   }
 
   get counts() {

@@ -42,7 +42,8 @@ async function ingestOpened(input: TableIngest, table: TableReader, began: numbe
   // Not less than a previous attempt has reported: this one may end before it gets as far.
   const counts = { ...resume?.counts, bytesRead: reader.bytesRead };
   heartbeat.beat({ ...resume, counts } satisfies TableHeartbeat);
-  return abortIfTableChanged(upstream, input.table, reader, async () => {
+  // Awaited, because the table is closed, and its memory given to the next one, as soon as this returns.
+  return await abortIfTableChanged(upstream, input.table, reader, async () => {
     const plan = await planTable(input, reader);
     if (changes) return recordPlan(plan, input, reader, changes);
     const outcome = await applyPlan(plan, input, reader);
