@@ -62,6 +62,7 @@ describe('the example in docs/connectors.md', () => {
       state: 'CONNECTOR_STATE_ACTIVE',
       managedBy: 'default',
     });
+    expect((await cli.run('connector', 'get', 'lake')).stdout).toMatch(/^managed by +apply, set default$/m);
     expect(await stored('archive')).toMatchObject({
       state: 'CONNECTOR_STATE_PAUSED',
       policy: { interval: { seconds: 86_400n }, enabled: true },

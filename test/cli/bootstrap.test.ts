@@ -174,6 +174,16 @@ describe('a start', () => {
 const compiles = Number(process.versions.napi) < 10;
 const BINARY = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
 
+describe('the line of steps that run at the same time', () => {
+  it('leaves out a step for which there is no room, so that no number is cut', async () => {
+    const states = ['preparing SQLite for Node 20.20.2, compiling, 61 s', 'building, 12 s'];
+    const script = `import { lineOf } from '${join(PROJECT, 'scripts/steps.js')}';
+      for (const width of [79, 70]) console.log(lineOf(${JSON.stringify(states)}, width));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+    expect(stdout).toBe(`reconciler: ${states.join('; ')}\nreconciler: ${states[0]}\n`);
+  });
+});
+
 (compiles ? describe : describe.skip)('SQLite on a Node before 22.14', () => {
   beforeEach(() => put('node_modules/better-sqlite3/package.json', '{}'));
   const rebuilds = () =>

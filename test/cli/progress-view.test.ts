@@ -97,13 +97,15 @@ it('cuts a phase between words', () => {
     view.end();
     return text();
   };
-  expect(lineAt(60)).toContain('  0 of 400 tables found  scanning…  5 snapshots');
+  expect(lineAt(60)).toContain('  0/400 found  scanning…  5 snapshots');
   expect(lineAt(120)).toContain('  0 of 400 tables found  scanning and ingesting tables  5 snapshots');
   expect(firstWords('scanning and ingesting tables', 24)).toBe('scanning and ingesting…');
   expect(firstWords('scanning and', 5)).toBe('scan…');
 });
 
 it('shows once, above the bar, why a job waits if the line has no room for it', () => {
+  // Commands are shown as they work in this shell.
+  stubEnv('PATH', '/nowhere');
   const waiting = {
     ...job(0n, 0n),
     phase:
@@ -121,8 +123,7 @@ it('shows once, above the bar, why a job waits if the line has no room for it', 
   expect(narrow.split("waiting since 13:23 UTC: no worker polls task queue 'eu-scan'. Start one with\n")).toHaveLength(
     2,
   );
-  // The command as it works in this shell.
-  expect(narrow).toMatch(/\n {2}`(npx reconciler|node \S*reconciler.js|reconciler) worker --task-queue eu`\n/);
+  expect(narrow).toContain('\n  `npx reconciler worker --task-queue eu`\n');
   expect(narrow).toContain('waiting since 13:23 UTC\u001b');
   expect(shownAt(200)).not.toContain('Start one with\n');
 });

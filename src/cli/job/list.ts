@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { countersOf } from '../../contract/progress-message.ts';
-import { type JobState, jobStateFromJSON } from '../../generated/reconciler/v1/jobs.ts';
+import { type JobState, jobStateFromJSON, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { count, time } from '../io/format.ts';
 import { limitOption, list, since } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
+import type { Column } from '../io/table-printer.ts';
 import { connectorOfJobs } from './connector-of-jobs.ts';
 import { errorsTone, ranFor, stateTone, stateWord } from './describe.ts';
 import { JobJson } from './job-json.ts';
@@ -31,6 +32,18 @@ function states(text: string, before: JobState[] = []): JobState[] {
   return [...before, ...names.map((name) => jobStateFromJSON(`JS_${name.toUpperCase()}`))];
 }
 
+export const JOB_COLUMNS: Column<ReconcileJob>[] = [
+  // Never shortened: other commands need the whole id.
+  { title: 'JOB', value: (j) => j.jobId },
+  { title: 'CONNECTOR', value: (j) => j.connectorName || j.connectorId, weight: 4, min: 12 },
+  { title: 'STATE', value: stateWord, tone: stateTone },
+  { title: 'CREATED', value: (j) => time(j.createdAt), weight: 8 },
+  { title: 'RAN FOR', value: ranFor, weight: 6, align: 'right' },
+  { title: 'CHANGED', value: (j) => count(countersOf(j).tablesChanged), weight: 7, align: 'right' },
+  { title: 'ERRORS', value: (j) => count(countersOf(j).errors), weight: 9, align: 'right', tone: errorsTone },
+  { title: 'MESSAGE', value: (j) => j.message, below: true },
+];
+
 export function addList(group: Command): void {
   group
     .command('list')
@@ -48,25 +61,9 @@ export function addList(group: Command): void {
           const { jobs, nextPageToken } = await clients.jobs.listReconcileJobs({ ...page, ...filter }, call);
           return { items: jobs, nextPageToken };
         }, limit);
-        await out.list(
-          JobJson,
-          pages,
-          [
-            // Never shortened: other commands need the whole id.
-            { title: 'JOB', value: (j) => j.jobId },
-            { title: 'CONNECTOR', value: (j) => j.connectorName || j.connectorId, weight: 4, min: 12 },
-            { title: 'STATE', value: stateWord, tone: stateTone },
-            { title: 'CREATED', value: (j) => time(j.createdAt), weight: 8 },
-            { title: 'RAN FOR', value: ranFor, weight: 6, align: 'right' },
-            { title: 'CHANGED', value: (j) => count(countersOf(j).tablesChanged), weight: 7, align: 'right' },
-            { title: 'ERRORS', value: (j) => count(countersOf(j).errors), weight: 9, align: 'right', tone: errorsTone },
-            { title: 'MESSAGE', value: (j) => j.message, below: true },
-          ],
-          {
-            empty:
-              state || createdAfter ? 'no such jobs' : 'no jobs yet; start one with `reconciler connector trigger`',
-          },
-        );
+        await out.list(JobJson, pages, JOB_COLUMNS, {
+          empty: state || createdAfter ? 'no such jobs' : 'no jobs yet; start one with `reconciler connector trigger`',
+        });
       }),
     );
 }

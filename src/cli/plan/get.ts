@@ -5,6 +5,7 @@ import { withCatalog } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { bytes, count, NONE } from '../io/format.ts';
 import { columnsOption, snapshotOption, time } from '../io/options.ts';
+import type { Column } from '../io/table-printer.ts';
 import { partitionText, ReadableFile, type ReadablePartition, readablePartitions } from '../stats/partitions.ts';
 
 const HELP = `
@@ -37,7 +38,7 @@ export function addGet(group: Command): void {
             asOf: options.asOf,
             columns: options.columns,
           });
-          await out.list(FlatPlanFile, flat(stream, readable), COLUMNS, { empty: 'no files to read' });
+          await out.list(FlatPlanFile, flat(stream, readable), PLAN_COLUMNS, { empty: 'no files to read' });
         },
       ),
     );
@@ -66,15 +67,15 @@ async function* flat(
   }
 }
 
-const COLUMNS = [
-  { title: 'FILE', value: (f: FlatPlanFile) => f.filePath, min: 24 },
-  { title: 'RECORDS', value: (f: FlatPlanFile) => count(f.recordCount), weight: 9, align: 'right' as const },
-  { title: 'SIZE', value: (f: FlatPlanFile) => bytes(f.fileSizeInBytes), weight: 8, align: 'right' as const },
+export const PLAN_COLUMNS: Column<FlatPlanFile>[] = [
+  { title: 'FILE', value: (f) => f.filePath, min: 24 },
+  { title: 'RECORDS', value: (f) => count(f.recordCount), weight: 9, align: 'right' },
+  { title: 'SIZE', value: (f) => bytes(f.fileSizeInBytes), weight: 8, align: 'right' },
   {
     title: 'DELETES',
-    value: (f: FlatPlanFile) => (f.deleteFiles.length > 0 ? count(f.deleteFiles.length) : NONE),
+    value: (f) => (f.deleteFiles.length > 0 ? count(f.deleteFiles.length) : NONE),
     weight: 7,
-    align: 'right' as const,
+    align: 'right',
   },
-  { title: 'PARTITION', value: (f: FlatPlanFile) => partitionText(f.partition), below: true },
+  { title: 'PARTITION', value: (f) => partitionText(f.partition), below: true },
 ];

@@ -3,6 +3,9 @@ import fc from 'fast-check';
 import { displayWidth } from '../../../src/cli/io/display-width.ts';
 import { count, time } from '../../../src/cli/io/format.ts';
 import { type Column, TablePrinter } from '../../../src/cli/io/table-printer.ts';
+import { JOB_COLUMNS } from '../../../src/cli/job/list.ts';
+import { PLAN_COLUMNS } from '../../../src/cli/plan/get.ts';
+import { ReconcileJob } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 
 beforeEach(() => stubEnv('NO_COLOR', '1'));
@@ -100,6 +103,33 @@ describe('a table on a terminal', () => {
       '    manifest list has 1,234,567 entries, and 1,234,566 were',
       '    read.',
     ]);
+  });
+
+  it('prints commands in a sentence as they work in this shell', () => {
+    stubEnv('PATH', '/nowhere');
+    const note = 'no worker polls: start one with `reconciler worker`';
+    const lines = new TablePrinter(COLUMNS, terminal(200)).render([row({ note })]);
+    expect(lines).toContain('start one with `npx reconciler worker`');
+  });
+
+  it('never shortens the id of a job, which other commands need, at any width', () => {
+    const jobId = `reconcile-${'a-long-name-'.repeat(4)}x7fpf2-2026-11-30T13:39:03Z`;
+    const job = ReconcileJob.create({ jobId, connectorName: 'a-long-name', message: 'done' });
+    for (const columns of [60, 80, 120, 160])
+      expect(new TablePrinter(JOB_COLUMNS, terminal(columns)).render([job])).toContain(`\n${jobId} `);
+  });
+
+  it('never shortens the partition of a file', () => {
+    const partition = [
+      { name: 'scheduled_month', readable: '2013-11' },
+      { name: 'origin', readable: 'JFK' },
+      { name: 'and_a_long_name', readable: 'with-a-long-value' },
+    ];
+    const file = { filePath: `/lake/${'x'.repeat(100)}.parquet`, recordCount: 293n, fileSizeInBytes: 8_500n };
+    const lines = new TablePrinter(PLAN_COLUMNS, terminal(80)).render([
+      { ...file, partition, deleteFiles: [] } as never,
+    ]);
+    expect(lines).toContain('\n    scheduled_month=2013-11, origin=JFK, and_a_long_name=with-a-long-value\n');
   });
 
   it('prints the titles again if a later page needs other columns', () => {
