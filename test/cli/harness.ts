@@ -71,6 +71,7 @@ export async function runCli(args: string[], env: Record<string, string> = {}): 
   const written = { stdout: '', stderr: '' };
   for (const [name, value] of Object.entries({
     FORCE_COLOR: '0',
+    NO_COLOR: '',
     PATH: `${linked}${delimiter}${process.env.PATH}`,
     ...env,
   }))
