@@ -77,7 +77,7 @@ export function createRetention(deps: RetentionDeps, retention: Retention): { st
       }
       if (signal.aborted) break;
     }
-    const level = Object.values(total).some((count) => count > 0) ? 'info' : 'debug';
-    logger[level](total, 'old records were removed');
+    if (Object.values(total).some((count) => count > 0)) logger.info(total, 'old records were removed');
+    else logger.debug('no old records were removed');
   }
 }
