@@ -243,3 +243,17 @@ it('several tables with 95 MiB of metadata are ingested, one after the other', a
   expect(worker.exitCode).toBeNull();
   expect(mostMemory()).toBeLessThan(MAX_RSS_MIB);
 });
+
+it('all snapshots of these tables are ingested, of which one at a time is open', async () => {
+  // Another connector, so that they are new to it.
+  const id = await processes.connect('all', join(warehouse, 'large'), { policy: { maxParallel: 16 } });
+  const jobId = await processes.trigger(id);
+
+  // Several slices, in which each table is opened.
+  const job = await processes.until(jobId, ({ counters }) => (counters?.snapshotsIngested ?? 0n) > 2_500n);
+
+  expect(job.counters).toMatchObject({ errors: 0n });
+  expect(Math.max(...(await attempts(jobId)))).toBe(1);
+  expect(worker.exitCode).toBeNull();
+  expect(mostMemory()).toBeLessThan(MAX_RSS_MIB);
+});
