@@ -52,6 +52,14 @@ describe('an unknown name', () => {
     );
   });
 
+  it('is shown as a shell needs it', async () => {
+    await createNamespaces(['my ns']);
+    expect((await cli.run('table', 'list', 'main."my ns"')).code).toBe(0);
+    expect((await cli.run('table', 'list', '"my catalog"')).stderr).toContain(
+      `\`reconciler namespace list '"my catalog"'\` lists them`,
+    );
+  });
+
   it('of a command is answered with a similar one', async () => {
     const hint = 'hint: add --help to see the options\n';
     expect((await runCli(['conector', 'list'])).stderr).toBe(

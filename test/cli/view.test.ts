@@ -101,7 +101,7 @@ describe('view get', () => {
   it('distinguishes tables from views', async () => {
     expect(await cli.run('view', 'get', 'main."my ns".orders')).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/is a table, not a view\nhint: `reconciler table get main\."my ns"\.orders`/),
+      stderr: expect.stringMatching(/is a table, not a view\nhint: `reconciler table get 'main\."my ns"\.orders'`/),
     });
     expect(await cli.run('table', 'get', 'main."my ns".bare')).toMatchObject({
       code: 2,

@@ -38,7 +38,7 @@ export async function tableIdOf(clients: CatalogClients, text: string): Promise<
     throw new UsageError(`'${text}' is not the name of a table`, 'write a table as catalog.namespace.table');
   const { tableId } = await resolve(clients, parts, true);
   if (tableId === '')
-    throw new UsageError(`'${text}' is a view, not a table`, `\`reconciler view get ${text}\` shows it`);
+    throw new UsageError(`'${text}' is a view, not a table`, `\`reconciler view get ${shellWord(text)}\` shows it`);
   return tableId;
 }
 
@@ -49,7 +49,7 @@ export async function viewIdOf(clients: CatalogClients, text: string): Promise<s
     throw new UsageError(`'${text}' is not the name of a view`, 'write a view as catalog.namespace.view');
   const { viewId } = await resolve(clients, parts, true);
   if (viewId === '')
-    throw new UsageError(`'${text}' is a table, not a view`, `\`reconciler table get ${text}\` shows it`);
+    throw new UsageError(`'${text}' is a table, not a view`, `\`reconciler table get ${shellWord(text)}\` shows it`);
   return viewId;
 }
 
@@ -59,7 +59,7 @@ export async function namespaceIdOf(clients: CatalogClients, text: string): Prom
   if (parts.length < 2) {
     throw new UsageError(
       `'${text}' is not the name of a namespace`,
-      `write a namespace as catalog.namespace; \`reconciler namespace list ${text}\` lists them`,
+      `write a namespace as catalog.namespace; \`reconciler namespace list ${shellWord(text)}\` lists them`,
     );
   }
   return (await resolve(clients, parts, false)).namespaceId;

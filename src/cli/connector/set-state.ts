@@ -1,4 +1,5 @@
 import { Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
+import { shellWord } from '../../text.ts';
 import { type Context, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { UsageError } from '../io/errors.ts';
@@ -18,7 +19,7 @@ export async function setState(
   if (before === ConnectorState.CONNECTOR_STATE_DELETING) {
     throw new UsageError(
       `connector '${displayName}' is being deleted`,
-      `\`reconciler connector delete ${name}\` continues the deletion`,
+      `\`reconciler connector delete ${shellWord(name)}\` continues the deletion`,
     );
   }
   const request = { connector: { connectorId, etag, state }, updateMask: ['state'] };

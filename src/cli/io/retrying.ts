@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientError, Status } from 'nice-grpc';
 import { CodedError } from '../../errors.ts';
+import { asTyped } from './as-typed.ts';
 import { isUnanswered } from './errors.ts';
 
 /** A catalog service that restarts is back within seconds; after this time it is assumed to be stopped. */
@@ -18,7 +19,7 @@ export async function retrying<T>(call: () => Promise<T>, signal?: AbortSignal):
       return await call();
     } catch (error) {
       if (!isTransient(error) || Date.now() - started > GIVE_UP_AFTER_MS) throw error;
-      if (attempt === 2) process.stderr.write(`${reason(error)}; retrying for up to a minute\n`);
+      if (attempt === 2) process.stderr.write(`${asTyped(reason(error))}; retrying for up to a minute\n`);
       await sleep(PAUSE_MS, undefined, { signal });
     }
   }

@@ -74,5 +74,5 @@ const COLUMNS = [
     align: 'right' as const,
   },
   { title: 'SEQ', value: (f: DataFile) => f.sequenceNumber?.toString() ?? NONE, weight: 5, align: 'right' as const },
-  { title: 'PARTITION', value: (f: ReadableFile) => partitionText(f.partition), weight: 6, min: 16 },
+  { title: 'PARTITION', value: (f: ReadableFile) => partitionText(f.partition), below: true },
 ];
