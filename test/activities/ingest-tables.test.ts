@@ -56,6 +56,27 @@ function passTime(upstream: HistoryUpstream, at: { table: string; snapshotId: bi
 
 const ALL = { snapshotsIngested: 8, filesIngested: 16, tablesChanged: 4 };
 
+describe('a pack whose outcomes cannot be recorded', () => {
+  const failing = async (code: Status) => {
+    const { deps, connectorId } = await connect();
+    const recordJobOutcomes = async () => {
+      throw new ClientError('RecordJobOutcomes', code, 'not now');
+    };
+    const { reconciliation } = deps.catalog;
+    const clients = { ...deps.catalog, reconciliation: { ...reconciliation, recordJobOutcomes } };
+    const input = { ...STEP, connectorId, tables: TABLES, full: false, split: false };
+    return () => ingestTables({ ...deps, catalog: clients as typeof deps.catalog }, input);
+  };
+
+  it.each([Status.INTERNAL, Status.INVALID_ARGUMENT])('is complete nevertheless: %s', async (code) => {
+    expect(await run(await failing(code))).toMatchObject({ counts: ALL, done: TABLES.length, again: [] });
+  });
+
+  it('is repeated if the catalog is away', async () => {
+    await expect(run(await failing(Status.UNAVAILABLE))).rejects.toThrow('not now');
+  });
+});
+
 describe('a pack whose slice is over', () => {
   it('returns what is done, with the interrupted table and its cursor', async () => {
     const { upstream, pack } = await connect();

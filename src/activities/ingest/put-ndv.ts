@@ -127,6 +127,9 @@ async function putSketchFile(
     // A failure of the catalog does not concern the file, unless the catalog refused the file's contents.
     if (!isRefused(error)) throw error;
     return String(error);
+  } finally {
+    // A reader that is left in the middle keeps its memory, for which others may wait.
+    await sketches.return(undefined);
   }
 }
 

@@ -44,8 +44,17 @@ const FINISHING_BEAT_MS = 10_000;
 
 /** Sends the changes of a snapshot to the catalog in one or more streams, the last of which ends with `finish`. */
 export async function streamChanges(put: PutChanges): Promise<Put> {
-  const { deps, signal } = put;
   const batches = put.batches[Symbol.asyncIterator]();
+  try {
+    return await sendBatches(put, batches);
+  } finally {
+    // A reader that is left in the middle keeps its memory, for which others may wait.
+    await batches.return?.();
+  }
+}
+
+async function sendBatches(put: PutChanges, batches: AsyncIterator<FileChangeBatch>): Promise<Put> {
+  const { deps, signal } = put;
   const sum: Put = { files: 0, rowsWritten: 0, tableUpdated: false };
   const began = Date.now();
   const isOver = () => !put.whole && Boolean(put.isOver?.(began));
@@ -73,10 +82,7 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
     acknowledged = part.position;
     complete = part.ended;
     beat(0);
-    if (!complete && acknowledged !== undefined && isOver()) {
-      await batches.return?.();
-      return { ...sum, position: acknowledged };
-    }
+    if (!complete && acknowledged !== undefined && isOver()) return { ...sum, position: acknowledged };
   }
   return sum;
 }

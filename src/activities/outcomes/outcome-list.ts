@@ -8,6 +8,7 @@ import { JobChangeKind, JobOutcome, JobResult } from '../../generated/reconciler
 import { formatName } from '../../names.ts';
 import { catalogNameOf, type TableDestination } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
+import { isCatalogAway } from '../runtime/failures.ts';
 
 /** What an activity did to one table or view. */
 export interface Outcome {
@@ -27,12 +28,12 @@ export interface Outcome {
  * cost no write. Recording an outcome twice has no effect.
  */
 export class OutcomeList {
-  readonly #catalog: ActivityDeps['catalog'];
+  readonly #deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
   /** What the heartbeat carries, because an attempt that follows does not find it again. */
   readonly recorded: RecordedOutcome[];
 
-  constructor({ catalog }: Pick<ActivityDeps, 'catalog'>, recorded: readonly RecordedOutcome[] = []) {
-    this.#catalog = catalog;
+  constructor(deps: Pick<ActivityDeps, 'catalog' | 'logger'>, recorded: readonly RecordedOutcome[] = []) {
+    this.#deps = deps;
     this.recorded = [...recorded];
   }
 
@@ -49,14 +50,23 @@ export class OutcomeList {
     });
   }
 
-  /** Records what was added; to be called at the end, and between pages. */
+  /**
+   * Records what was added; to be called at the end, and between pages. An outcome that the catalog refuses is missing in the report: the
+   * table is as it should be.
+   */
   async flush(): Promise<void> {
     const outcomes = this.recorded.splice(0).map(messageOf);
     if (outcomes.length === 0) return;
     const { workflowExecution, activityId } = activityInfo();
     // An activity's id is the same in each of its attempts, and unique in its run.
     const step = `${workflowExecution?.runId}/${activityId}`;
-    await this.#catalog.reconciliation.recordJobOutcomes({ jobId: workflowExecution?.workflowId, step, outcomes });
+    const { catalog, logger } = this.#deps;
+    try {
+      await catalog.reconciliation.recordJobOutcomes({ jobId: workflowExecution?.workflowId, step, outcomes });
+    } catch (error) {
+      if (isCatalogAway(error)) throw error;
+      logger.warn({ err: error, outcomes: outcomes.length }, "outcomes could not be recorded for the job's report");
+    }
   }
 }
 

@@ -86,7 +86,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       scope,
       heartbeat: { beat() {}, signal: new AbortController().signal },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
-      outcomes: new OutcomeList({ catalog: catalog.clients }),
+      outcomes: new OutcomeList({ catalog: catalog.clients, logger }),
     });
     const { connectorId } = connector;
     const { bindings } = await catalog.clients.bindings.listBindings({
@@ -117,7 +117,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       ...{ deps: { catalog: clients, logger }, connector, upstream, table: TABLE, full },
       heartbeat: { beat() {}, signal: new AbortController().signal, isOver: () => isOver },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
-      outcomes: new OutcomeList({ catalog: catalog.clients }),
+      outcomes: new OutcomeList({ catalog: catalog.clients, logger }),
       resume: cursor && { counts: {}, cursor },
     });
     return { ...throughJson(outcome), tokens, files: new Set(store.reads) };
@@ -183,6 +183,33 @@ describe('distinct values', () => {
       }
     }
     expect(store.reads).toEqual([]);
+  });
+
+  it('leave no Puffin file open if the catalog does not answer', async () => {
+    const ingest = await connect({ 'stats.ndv.enabled': 'true' });
+    const { statistics } = catalog.clients;
+    const { putColumnStats } = statistics;
+    const { columnSketches } = IcebergTableReader.prototype;
+    const files = { opened: 0, closed: 0 };
+    IcebergTableReader.prototype.columnSketches = async function* (...args) {
+      files.opened++;
+      try {
+        yield* columnSketches.apply(this, args);
+      } finally {
+        files.closed++;
+      }
+    };
+    // As a call does that is cancelled before it begins.
+    const failing = { putColumnStats: async () => Promise.reject(new Error('away')) };
+    Object.assign(statistics, failing);
+    try {
+      await expect(ingest()).rejects.toThrow('away');
+    } finally {
+      Object.assign(statistics, { putColumnStats });
+      IcebergTableReader.prototype.columnSketches = columnSketches;
+    }
+    expect(files.opened).toBeGreaterThan(0);
+    expect(files.closed).toBe(files.opened);
   });
 
   it('are estimated from data files for every snapshot if a connector asks for it', async () => {
