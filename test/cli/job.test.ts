@@ -51,6 +51,8 @@ it('lists and shows the jobs of a deleted connector', async () => {
   expect(stdout).toContain(jobId);
   expect((await cli.run('job', 'get', jobId)).stdout).toContain('in vain');
   expect((await cli.run('job', 'failures', jobId)).stdout).toContain('s.t');
+  const retry = await cli.run('job', 'retry', jobId);
+  expect(retry.stderr).toBe(`error: job ${jobId} cannot be retried: its connector 'short-lived' was deleted\n`);
   const unknown = await cli.run('job', 'list', '--connector', 'never-there');
   expect(unknown).toMatchObject({ code: 1, stdout: '' });
   expect(unknown.stderr).toContain('never-there');

@@ -11,14 +11,13 @@ import {
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
-import { getConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
 import { write } from '../store/database/transaction.ts';
 import { listChanges } from '../store/jobs/job-changes.ts';
 import { listOutcomes } from '../store/jobs/job-outcomes.ts';
 import { requireReport } from '../store/jobs/job-report.ts';
 import * as store from '../store/jobs/jobs.ts';
-import { retryRequestOf } from './retry-request.ts';
+import { connectorToRetry, retryRequestOf } from './retry-request.ts';
 import type { JobStarter } from './start-job.ts';
 
 const jobTokens = new PageTokens('ListReconcileJobs', z.object({ jobId: z.string() }));
@@ -53,7 +52,7 @@ export function createJobsService(
         hash: requestHash(RetryReconcileJobRequest.encode(request).finish()),
         async prepare(trx) {
           const job = await store.getJob(trx, request.jobId);
-          const connector = await getConnector(trx, job.connectorId);
+          const connector = await connectorToRetry(trx, job);
           return { connector, request: await retryRequestOf(trx, job, connector), retryOf: job.jobId };
         },
       });

@@ -5,11 +5,25 @@ import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { shellWord } from '../../text.ts';
+import { getConnector } from '../store/connectors/connectors.ts';
 import type { Schema } from '../store/database/schema.ts';
 import * as store from '../store/jobs/jobs.ts';
 
 /** Failures of these kinds can be retried one by one. */
 const OBJECTS = [JobFailureKind.JOB_FAILURE_KIND_TABLE, JobFailureKind.JOB_FAILURE_KIND_VIEW];
+
+/** @throws CodedError FAILED_PRECONDITION, with the connector's name, if it was deleted since */
+export async function connectorToRetry(
+  trx: Kysely<Schema>,
+  { jobId, connectorId, connectorName }: ReconcileJob,
+): Promise<Connector> {
+  try {
+    return await getConnector(trx, connectorId);
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND' || connectorName === '') throw error;
+    throw new CodedError('FAILED_PRECONDITION', `job ${jobId} cannot be retried: its connector '${connectorName}' was deleted`);
+  }
+}
 
 /**
  * The input of a workflow that retries the failures of a job: only the failed tables and views, or the whole job if anything else failed.
