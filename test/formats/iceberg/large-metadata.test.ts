@@ -231,8 +231,8 @@ describe('large metadata', () => {
   });
 
   it('is open in a limited number of tables at once', async () => {
-    // 16 MiB each, so that ten of them have room.
-    const json = withField('x', `"${'x'.repeat(16 * MIB)}"`);
+    // 15 MiB and some bytes each, so that ten of them have room.
+    const json = withField('x', `"${'x'.repeat(15 * MIB)}"`);
     const metadataLocation = join(folder, 'many.metadata.json');
     writeFileSync(metadataLocation, json);
     let opened = 0;
