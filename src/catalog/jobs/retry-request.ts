@@ -21,7 +21,10 @@ export async function connectorToRetry(
     return await getConnector(trx, connectorId);
   } catch (error) {
     if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND' || connectorName === '') throw error;
-    throw new CodedError('FAILED_PRECONDITION', `job ${jobId} cannot be retried: its connector '${connectorName}' was deleted`);
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `job ${jobId} cannot be retried: its connector '${connectorName}' was deleted`,
+    );
   }
 }
 
