@@ -80,9 +80,9 @@ it('an incomplete selection is rejected, also in a workflow that is started by h
     args: [{ connector: 'modes', snapshots: { kind: 'LATEST_N' } }],
   });
   await expect(handle.result()).rejects.toMatchObject({
-    cause: { type: 'RECONCILE_FAILED', message: expect.stringContaining('snapshots is invalid') },
+    cause: { type: 'RECONCILE_FAILED', message: expect.stringContaining("the key 'snapshots.latest' is missing") },
   });
   expect(await stack.failures('by-hand')).toMatchObject([
-    { table: '', code: 'INVALID_ARGUMENT', message: expect.stringContaining('snapshots is invalid') },
+    { table: '', code: 'INVALID_ARGUMENT', message: expect.stringContaining("the key 'snapshots.latest' is missing") },
   ]);
 });
