@@ -20,9 +20,10 @@ export const LARGE_METADATA_BYTES = 4 * 1024 * 1024;
 
 /**
  * For the JSON of all tables with large metadata that this process has open. A table's JSON takes its own size until it is parsed, and once
- * more if it is compressed; what is kept of it takes up to one and a half times its size.
+ * more if it is compressed; what is kept of it takes up to one and a half times its size, and schemas with
+ * other letters than Latin ones up to six times.
  */
-const OPEN_TABLES = new MemoryBudget(160 * 1024 * 1024);
+const OPEN_TABLES = new MemoryBudget(96 * 1024 * 1024);
 /** A collection takes a tenth of the time that it takes to read this much. */
 const COLLECTED_BYTES = 32 * 1024 * 1024;
 /** For large metadata of which nothing is kept, also that of a table that is open already. */

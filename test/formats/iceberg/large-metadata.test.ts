@@ -231,21 +231,21 @@ describe('large metadata', () => {
   });
 
   it('is open in a limited number of tables at once', async () => {
-    // 15 MiB and some bytes each, so that ten of them have room.
+    // 15 MiB and some bytes each, so that six of them have room.
     const json = withField('x', `"${'x'.repeat(15 * MIB)}"`);
     const metadataLocation = join(folder, 'many.metadata.json');
     writeFileSync(metadataLocation, json);
     let opened = 0;
-    const opening = Array.from({ length: 11 }, async () => {
+    const opening = Array.from({ length: 7 }, async () => {
       const reader = await openIcebergTable({ store: new FileStore(), metadataLocation, fingerprint: 'f' });
       opened++;
       return reader;
     });
     const first = await Promise.race(opening);
     await Promise.race([Promise.all(opening), new Promise((resolve) => setTimeout(resolve, 2_000))]);
-    expect(opened).toBeLessThan(11);
+    expect(opened).toBeLessThan(7);
     await first[Symbol.asyncDispose]();
     for (const reader of await Promise.all(opening)) await reader[Symbol.asyncDispose]();
-    expect(opened).toBe(11);
+    expect(opened).toBe(7);
   });
 });
