@@ -8,7 +8,7 @@ import {
   jobTriggerToJSON,
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
-import type { Removed } from '../store/cleanup/removed.ts';
+import { REMOVED_KINDS, type Removed } from '../store/cleanup/removed.ts';
 import { type ConnectorLag, connectorLags } from '../store/connectors/connector-lag.ts';
 import type { Database } from '../store/database/database.ts';
 
@@ -111,6 +111,8 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
     labelNames: ['kind'],
     registers,
   });
+  // A counter that appears with its first increase has no rate in Prometheus.
+  for (const kind of REMOVED_KINDS) removals.inc({ kind }, 0);
   const setLags = lagGauges(registry);
 
   return {

@@ -1,5 +1,6 @@
 /** What is removed when it is old: see retention.ts. */
-export type RemovedKind = 'jobs' | 'failures' | 'changes' | 'outcomes' | 'idempotency_keys' | 'stages';
+export const REMOVED_KINDS = ['jobs', 'failures', 'changes', 'outcomes', 'idempotency_keys', 'stages'] as const;
+export type RemovedKind = (typeof REMOVED_KINDS)[number];
 
 /** How much a step has removed. */
 export type Removed = Partial<Record<RemovedKind, number>>;
