@@ -28,7 +28,7 @@ const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024;
 
 /** Headers, blocks and decompressed blocks up to this size are read at any time, larger ones of one file at a time. */
-const SMALL_BYTES = 16 * 1024 * 1024;
+const SMALL_BYTES = 8 * 1024 * 1024;
 const LARGE_FILES = new MemoryBudget(MAX_DECOMPRESSED_BYTES);
 /** What is kept of the header. It also has the table's schema. */
 const KEPT = new Set(['avro.schema', 'avro.codec', 'partition-spec-id']);
