@@ -85,5 +85,5 @@ it('is refused for a job or a connector that does not exist', async () => {
   expect(await failure(jobs.retryReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
   const { connectorId, retry } = await ended(JobState.JS_FAILED, [TABLE]);
   await connectors.deleteConnector({ connectorId });
-  expect(await failure(retry())).toMatchObject(refusal('NOT_FOUND', connectorId));
+  expect(await failure(retry())).toMatchObject(refusal('FAILED_PRECONDITION', 'was deleted'));
 });
