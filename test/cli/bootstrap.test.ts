@@ -56,8 +56,8 @@ function put(name: string, text: string): void {
 
 const lockFile = (version: string) => JSON.stringify({ packages: { '': {}, 'node_modules/a': { version } } });
 
-async function start(): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = { PATH: `${join(root, 'tools')}:${dirname(process.execPath)}:/usr/bin:/bin` };
+async function start(more: Record<string, string> = {}): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { PATH: `${join(root, 'tools')}:${dirname(process.execPath)}:/usr/bin:/bin`, ...more };
   const run = promisify(execFile)(process.execPath, [join(root, 'bin/reconciler.js'), 'x', '--json'], {
     env,
     cwd: tmpdir(),
@@ -170,8 +170,6 @@ describe('a start', () => {
   });
 });
 
-// Newer versions of Node load a version of better-sqlite3 that is never compiled.
-const compiles = Number(process.versions.napi) < 10;
 const BINARY = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
 
 describe('the line of steps that run at the same time', () => {
@@ -184,7 +182,10 @@ describe('the line of steps that run at the same time', () => {
   });
 });
 
-(compiles ? describe : describe.skip)('SQLite on a Node before 22.14', () => {
+describe('SQLite on a Node before 22.14', () => {
+  // Newer versions of Node load a version of better-sqlite3 that is never compiled.
+  const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, napi: "9" } })';
+  const startOld = () => start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(old)}` });
   beforeEach(() => put('node_modules/better-sqlite3/package.json', '{}'));
   const rebuilds = () =>
     (readFileSync(join(root, 'installs'), 'utf8').match(/^rebuild better-sqlite3 /gm) ?? []).length;
@@ -197,16 +198,16 @@ describe('the line of steps that run at the same time', () => {
   it('is prepared once, also if its binary belongs to another Node', async () => {
     npm(`mkdir -p $(dirname ${BINARY}); cp ${join(PROJECT, BINARY)} ${BINARY}`);
     put(BINARY, 'not for this Node');
-    expect((await start()).stderr).toMatch(
+    expect((await startOld()).stderr).toMatch(
       /^reconciler: preparing SQLite for Node [\d.]+$[\s\S]*^reconciler: prepared SQLite in/m,
     );
-    await start();
+    await startOld();
     expect(rebuilds()).toBe(1);
   });
 
   it('is reported with what to do if it cannot be prepared', async () => {
     npm('echo "gyp ERR! find Python" >&2; exit 1');
-    const { code, stdout, stderr } = await start();
+    const { code, stdout, stderr } = await startOld();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^gyp ERR! find Python$/m);
     expect(stderr).toMatch(

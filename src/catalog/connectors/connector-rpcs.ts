@@ -27,7 +27,7 @@ type ConnectorRpcs = Pick<
   'createConnector' | 'getConnector' | 'listConnectors' | 'updateConnector' | 'deleteConnector' | 'validateConnector'
 >;
 
-/** Of a workflow's input; Temporal refuses those of 2 MiB. JSON has escapes, so a connector is longer in it than as a message. */
+/** The limit of a workflow's input; Temporal refuses 2 MiB. JSON has escapes, so a connector is longer in it than as a message. */
 const MAX_INPUT_BYTES = 1.5 * 1024 * 1024;
 const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 

@@ -16,7 +16,7 @@ import {
 const SUGGESTED_EVENTS = 60;
 /** Events of the packs in flight: at most three of their own for each, and three of a workflow task. */
 const IN_FLIGHT_EVENTS = 8 * 6;
-/** Of a scan and the final record. */
+/** Events of a scan and of the final record. */
 const LAST_EVENTS = 20;
 
 const UPSTREAM: SyntheticUpstream = {
