@@ -56,6 +56,10 @@ describe('readableText', () => {
     expect(readable('identity', 'string', Buffer.from(value))).toBe(text);
   });
 
+  it('leaves a time without a fraction as it is', () => {
+    expect(readableText('identity', { type: 'timestamp', text: '2024-01-01T10:00:00' })).toBe('2024-01-01T10:00:00');
+  });
+
   it('has no text for null, which void always is', () => {
     expect(readableText('void', { type: 'int' })).toBeUndefined();
   });

@@ -55,7 +55,10 @@ export function readableText(transform: string, { type, text, value }: Omit<Part
     if (transform === 'hour') return `${isoDate(Math.floor(units / 24))}-${twoDigits(modulo(units, 24))}`;
   }
   if (/^(binary|fixed|variant|geometry|geography)/.test(type)) return `0x${Buffer.from(value ?? []).toString('hex')}`;
-  if (/^time/.test(type)) return text.replace(/\.?0+(?=(\+00:00)?$)/, '').replace('+00:00', 'Z');
+  if (/^time/.test(type)) {
+    const short = text.replace(/\.(\d*?)0+(?=(\+00:00)?$)/, (_, digits: string) => digits && `.${digits}`);
+    return short.replace('+00:00', 'Z');
+  }
   return type === 'string' && /^(null|)$|^[\s"]|[,=]|\s$/.test(text) ? JSON.stringify(text) : text;
 }
 
