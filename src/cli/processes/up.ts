@@ -70,6 +70,8 @@ function describe(stack: Stack): string {
     `health           http://${catalog.health}/readyz (catalog)`,
     `                 http://${worker.health}/readyz (worker)`,
   ];
+  if (stack.node.command !== process.execPath)
+    lines.push(`Node ${stack.node.version.padEnd(11)} ${stack.node.command} (catalog and worker)`);
   if (!stack.temporalAddress.endsWith(':7233'))
     lines.push(`for temporal     export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
   if (stack.address !== DEFAULT_ADDRESS) lines.push(`for reconciler   export RECONCILER_ADDRESS=${stack.address}`);
