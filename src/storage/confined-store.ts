@@ -51,7 +51,9 @@ export function confineStore(store: ObjectStore, allowed: readonly string[]): Ob
   return {
     read: async (path, options) => store.read(await checked(path), options),
     stat: async (path) => store.stat(await checked(path)),
-    list: async (folder) => store.list(await checked(folder)),
+    async *list(folder, options) {
+      yield* store.list(await checked(folder), options);
+    },
   };
 }
 

@@ -1,13 +1,16 @@
-import { constants, type Dirent, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { constants, type Dir, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, opendir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CodedError, type CodeName } from '../errors.ts';
 import { localPath } from './file-uri.ts';
 import { LocalRoots } from './local-roots.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { FolderEntry, ObjectStore } from './object-store.ts';
+import { sortedPages } from './sorted-pages.ts';
 import { TooLargeError } from './too-large-error.ts';
 import type { Usage } from './usage.ts';
 
+/** How many entries of a folder are read at once. */
+const ENTRIES_PER_READ = 1_000;
 /** The code and the explanation for each of the operating system's errors. */
 const CODES: Readonly<Record<string, [CodeName, string]>> = {
   ENOENT: ['NOT_FOUND', 'there is no such file'],
@@ -70,35 +73,41 @@ export class FileStore implements ObjectStore {
     return { size: stats.size, modifiedMs: stats.mtimeMs };
   }
 
+  list(folder: string, { after }: { after?: string } = {}): AsyncIterable<readonly FolderEntry[]> {
+    return sortedPages(() => this.#entries(folder), after);
+  }
+
   /**
-   * Lists a folder, sorted by UTF-16 code units. A symbolic link counts as its target. A link to a folder on its own path is omitted,
-   * because the tree below it would be infinite.
+   * The entries of a folder in no order. A symbolic link counts as its target. A link to a folder on its own path is omitted, because the tree
+   * below it would be infinite.
    */
-  async list(folder: string): Promise<{ name: string; folder: boolean }[]> {
+  async *#entries(folder: string): AsyncGenerator<FolderEntry> {
     let path: string;
-    let entries: Dirent[];
+    let entries: Dir;
     try {
       path = await this.#path(folder);
-      entries = await readdir(path, { withFileTypes: true });
+      entries = await opendir(path, { bufferSize: ENTRIES_PER_READ });
     } catch (error) {
       throw toCodedError(folder, error);
     }
-    const listed: { name: string; folder: boolean }[] = [];
     let above: Set<string> | undefined;
-    for (const entry of entries) {
-      if (!entry.isSymbolicLink()) {
-        listed.push({ name: entry.name, folder: entry.isDirectory() });
-        continue;
+    try {
+      for await (const entry of entries) {
+        if (!entry.isSymbolicLink()) {
+          yield { name: entry.name, folder: entry.isDirectory() };
+          continue;
+        }
+        const target = await stat(join(path, entry.name)).catch(() => undefined);
+        if (target?.isDirectory()) {
+          above ??= await realFoldersAbove(path);
+          const real = await realpath(join(path, entry.name)).catch(() => undefined);
+          if (real === undefined || above.has(real)) continue;
+        }
+        yield { name: entry.name, folder: target?.isDirectory() ?? false };
       }
-      const target = await stat(join(path, entry.name)).catch(() => undefined);
-      if (target?.isDirectory()) {
-        above ??= await realFoldersAbove(path);
-        const real = await realpath(join(path, entry.name)).catch(() => undefined);
-        if (real === undefined || above.has(real)) continue;
-      }
-      listed.push({ name: entry.name, folder: target?.isDirectory() ?? false });
+    } catch (error) {
+      throw toCodedError(folder, error);
     }
-    return listed.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
 
   /** Resolves the path and counts the request. Every request starts here. */

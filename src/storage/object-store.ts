@@ -7,8 +7,14 @@ export interface ObjectStore {
   read(path: string, options: { maxBytes: number; start?: number; end?: number }): Promise<Uint8Array>;
   /** Rejects with `NOT_FOUND` that names the path. */
   stat(path: string): Promise<ObjectStat>;
-  /** Lists the names directly below a folder, sorted by UTF-16 code units. Rejects with `NOT_FOUND` if there is no such folder. */
-  list(folder: string): Promise<FolderEntry[]>;
+  /**
+   * Lists the entries directly below a folder in pages of about a thousand, in the order of `compareKeys`. Whoever iterates holds one page, so a
+   * folder may have millions of entries. Rejects with `NOT_FOUND` if there is no such folder; with `after`, it may list nothing instead.
+   *
+   * @param options.after only entries behind this key are listed, at the cost of only these if the store can. It is the name of an entry,
+   *   with a slash at its end for a folder, and need not exist.
+   */
+  list(folder: string, options?: { after?: string }): AsyncIterable<readonly FolderEntry[]>;
 }
 
 export interface ObjectStat {
@@ -21,6 +27,7 @@ export interface ObjectStat {
 }
 
 export interface FolderEntry {
+  /** Without a slash. */
   name: string;
   folder: boolean;
   /** Present for files if the listing contains it at no extra cost. */

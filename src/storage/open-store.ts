@@ -25,6 +25,8 @@ export function openStore(options: StoreOptions): ObjectStore {
   return {
     read: async (path, read) => storeOf(path).read(path, read),
     stat: async (path) => storeOf(path).stat(path),
-    list: async (folder) => storeOf(folder).list(folder),
+    async *list(folder, options) {
+      yield* storeOf(folder).list(folder, options);
+    },
   };
 }

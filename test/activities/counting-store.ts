@@ -19,7 +19,7 @@ export class CountingStore implements ObjectStore {
     return this.#store.stat(path);
   }
 
-  list(folder: string) {
-    return this.#store.list(folder);
+  list(folder: string, options?: Parameters<ObjectStore['list']>[1]) {
+    return this.#store.list(folder, options);
   }
 }

@@ -1,5 +1,5 @@
 import { CodedError } from '../../src/errors.ts';
-import type { ObjectStore } from '../../src/storage/object-store.ts';
+import type { FolderEntry, ObjectStore } from '../../src/storage/object-store.ts';
 
 /** Objects in memory, by path. Records the paths that are read. */
 export class MemoryStore implements ObjectStore {
@@ -17,14 +17,15 @@ export class MemoryStore implements ObjectStore {
     return { size: this.#get(path).length, modifiedMs: 1 };
   }
 
-  async list(folder: string): Promise<{ name: string; folder: boolean }[]> {
-    const names = new Map<string, boolean>();
+  async *list(folder: string, { after = '' }: { after?: string } = {}): AsyncGenerator<readonly FolderEntry[]> {
+    const keys = new Set<string>();
     for (const path of this.objects.keys()) {
       if (!path.startsWith(`${folder}/`)) continue;
       const [name = '', ...rest] = path.slice(folder.length + 1).split('/');
-      names.set(name, rest.length > 0);
+      keys.add(rest.length > 0 ? `${name}/` : name);
     }
-    return [...names].sort().map(([name, isFolder]) => ({ name, folder: isFolder }));
+    const remaining = [...keys].filter((key) => key > after).sort();
+    for (const key of remaining) yield [{ name: key.replace('/', ''), folder: key.endsWith('/') }];
   }
 
   #get(path: string): Uint8Array {

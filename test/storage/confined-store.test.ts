@@ -5,12 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { allowedLocations, confineStore } from '../../src/storage/confined-store.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
+import { listed } from './listed.ts';
 
 /** A store in which every path exists. */
 const everything: ObjectStore = {
   read: async (path) => Buffer.from(path),
   stat: async () => ({ size: 1, modifiedMs: 1 }),
-  list: async (folder) => [{ name: folder, folder: false }],
+  async *list(folder, { after = '' } = {}) {
+    yield [{ name: `${folder}${after}`, folder: false }];
+  },
 };
 
 describe('confineStore', () => {
@@ -31,7 +34,8 @@ describe('confineStore', () => {
   ])('to %s allows %s', async (allowed, path) => {
     const store = confineStore(everything, ['s3://other/place', allowed]);
     expect(Buffer.from(await store.read(path, { maxBytes: 9 })).toString()).toBe(path);
-    expect(await store.list(path)).toEqual([{ name: path, folder: false }]);
+    expect(await listed(store.list(path))).toEqual([{ name: path, folder: false }]);
+    expect(await listed(store.list(path, { after: '/x' }))).toEqual([{ name: `${path}/x`, folder: false }]);
     expect(await store.stat(path)).toEqual({ size: 1, modifiedMs: 1 });
   });
 
@@ -57,7 +61,7 @@ describe('confineStore', () => {
       message: `${path} is outside the locations that this table may read (${allowed}). If the file belongs to the table, add its folder to the connector's property storage.allowed-locations.`,
     });
     await expect(store.read(path, { maxBytes: 9 })).rejects.toEqual(denied);
-    await expect(store.list(path)).rejects.toEqual(denied);
+    await expect(listed(store.list(path))).rejects.toEqual(denied);
     await expect(store.stat(path)).rejects.toEqual(denied);
   });
 
@@ -98,7 +102,7 @@ describe('confineStore on a file system', () => {
       });
     }
     const store = confineStore(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), [table]);
-    await expect(store.list(`${table}/data/l`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await expect(listed(store.list(`${table}/data/l`))).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(store.stat(`${table}/data/l/file`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(read(`${table}/data/nothing`, [table])).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -156,8 +160,8 @@ describe('openStore', () => {
 
   it('applies the roots to listings and sizes too', async () => {
     const store = openStore({ properties: {}, usage, localRoots: [join(folder, 'in')] });
-    expect(await store.list(`${folder}/in`)).toHaveLength(2);
-    await expect(store.list(folder)).rejects.toEqual(denied(folder));
+    expect(await listed(store.list(`${folder}/in`))).toHaveLength(2);
+    await expect(listed(store.list(folder))).rejects.toEqual(denied(folder));
     await expect(store.stat(`${folder}/out/file`)).rejects.toEqual(denied(`${folder}/out/file`));
   });
 
@@ -172,7 +176,7 @@ describe('openStore', () => {
     const store = openStore({ properties: {}, usage: counted });
     await store.read(`${folder}/in-side/file`, { maxBytes: 99, start: 3 });
     await store.stat(`${folder}/in/file`);
-    await store.list(folder);
+    await listed(store.list(folder));
     await store.read(`${folder}/nothing`, { maxBytes: 99 }).catch(() => {});
     expect(counted).toEqual({ requests: 4, bytes: 'side'.length });
   });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FileStore } from '../../src/storage/file-store.ts';
+import { listed } from './listed.ts';
 
 const store = new FileStore();
 let folder: string;
@@ -69,18 +70,27 @@ describe('stat', () => {
 
 describe('list', () => {
   it('is sorted and distinguishes folders', async () => {
-    expect(await store.list(folder)).toEqual([
+    expect(await listed(store.list(folder))).toEqual([
       { name: 'empty', folder: false },
       { name: 'pipe', folder: false },
       { name: 'sub', folder: true },
       { name: 'ten', folder: false },
     ]);
-    expect(await store.list(`file:${folder}/sub`)).toEqual([]);
+    expect(await listed(store.list(`file:${folder}/sub`))).toEqual([]);
+  });
+
+  it('starts after a key, which need not exist', async () => {
+    const behind = async (key: string) => (await listed(store.list(folder, { after: key }))).map(({ name }) => name);
+    expect(await behind('pipe')).toEqual(['sub', 'ten']);
+    expect(await behind('q')).toEqual(['sub', 'ten']);
+    expect(await behind('sub')).toEqual(['sub', 'ten']);
+    expect(await behind('sub/')).toEqual(['ten']);
+    expect(await behind('ten')).toEqual([]);
   });
 
   it('names paths that are not folders', async () => {
-    await expect(store.list(join(folder, 'nothing'))).rejects.toEqual(failing('NOT_FOUND', 'nothing'));
-    await expect(store.list(join(folder, 'ten'))).rejects.toEqual(failing('NOT_FOUND', 'ten'));
+    await expect(listed(store.list(join(folder, 'nothing')))).rejects.toEqual(failing('NOT_FOUND', 'nothing'));
+    await expect(listed(store.list(join(folder, 'ten')))).rejects.toEqual(failing('NOT_FOUND', 'ten'));
   });
 
   it('follows links, but not to a folder above', async () => {
@@ -95,13 +105,13 @@ describe('list', () => {
     symlinkSync('../file', join(root, 'a', 'to-file'));
     symlinkSync('nowhere', join(root, 'a', 'dangling'));
     symlinkSync('loop', join(root, 'a', 'loop'));
-    expect(await store.list(join(root, 'a'))).toEqual([
+    expect(await listed(store.list(join(root, 'a')))).toEqual([
       { name: 'dangling', folder: false },
       { name: 'loop', folder: false },
       { name: 'to-b', folder: true },
       { name: 'to-file', folder: false },
     ]);
-    expect(await store.list(join(root, 'a', 'to-b'))).toEqual([]);
+    expect(await listed(store.list(join(root, 'a', 'to-b')))).toEqual([]);
     await expect(store.read(join(root, 'a', 'loop'), { maxBytes: 1 })).rejects.toEqual(
       failing('FAILED_PRECONDITION', 'loop'),
     );

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { ACCESS, FakeS3, failure, object } from './fake-s3.ts';
+import { listed } from './listed.ts';
 
 const bucket = 'lake';
 const usage = { requests: 0, bytes: 0 };
@@ -73,7 +74,8 @@ it.each([
   };
   store = openStore({ properties, reread, usage });
   const at = `s3://${bucket}/f`;
-  const work = async () => (call === 'GetObject' ? text('f') : call === 'HeadObject' ? store.stat(at) : store.list(at));
+  const work = async () =>
+    call === 'GetObject' ? text('f') : call === 'HeadObject' ? store.stat(at) : listed(store.list(at));
   await work();
   await work();
   expect(rereads).toBe(1);

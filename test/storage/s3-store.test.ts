@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { poll } from '../jest/poll.ts';
-import { FakeS3, failure, object } from './fake-s3.ts';
+import { ACCESS, FakeS3, failure, object } from './fake-s3.ts';
+import { listed } from './listed.ts';
 
 let s3: FakeS3;
 let usage: { requests: number; bytes: number };
@@ -182,14 +183,14 @@ describe('a response', () => {
     s3.answer = (_, response) => failure(response, status, 'SlowDown', 'because', { 'retry-after': '90' });
     const later = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 90_000, message: expect.stringContaining(s3.url) };
     await expect(text('k')).rejects.toMatchObject(later);
-    await expect(store.list(`s3://${bucket}/x`)).rejects.toMatchObject(later);
+    await expect(listed(store.list(`s3://${bucket}/x`))).rejects.toMatchObject(later);
     expect(s3.seen).toHaveLength(2);
   });
 
   it('can be an HTML page instead of a listing', async () => {
     s3.answer = (_, response) =>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>Log in</html>');
-    await expect(store.list(`s3://${bucket}/x`)).rejects.toMatchObject({
+    await expect(listed(store.list(`s3://${bucket}/x`))).rejects.toMatchObject({
       code: expect.stringMatching(/^(FAILED_PRECONDITION|NOT_FOUND)$/),
     });
   });
@@ -202,7 +203,9 @@ describe('a response', () => {
       };
       more();
     };
-    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('FAILED_PRECONDITION', '67108864 bytes'));
+    await expect(listed(store.list(`s3://${bucket}/x`))).rejects.toEqual(
+      failing('FAILED_PRECONDITION', '67108864 bytes'),
+    );
     expect(usage.bytes).toBeLessThan(80_000_000);
     expect(s3.seen).toHaveLength(1);
   });
@@ -293,7 +296,7 @@ describe('properties', () => {
     open({ 's3.requester-pays': 'true' });
     await text('k');
     await store.stat(`s3://${bucket}/k`);
-    await store.list(`s3://${bucket}/`).catch(() => {});
+    await listed(store.list(`s3://${bucket}/`)).catch(() => {});
     expect(s3.seen.map(({ headers }) => headers['x-amz-request-payer'])).toEqual([
       'requester',
       'requester',
@@ -460,11 +463,11 @@ describe('stat and list', () => {
     ].map((parts) => listing(...parts).replaceAll('a%2Fb', 'w+h'));
     s3.answer = (_, response) => response.writeHead(200).end(pages[s3.seen.length - 1]);
     const stat = (size: number) => ({ size, modifiedMs: Date.UTC(2026, 0, 2, 3, 4, 5), etag: `"e-${size}"` });
-    expect(await store.list(`s3://${bucket}/w h/`)).toEqual([
+    expect(await listed(store.list(`s3://${bucket}/w h/`))).toEqual([
       { name: 'm', folder: true },
       { name: 'z z+%', folder: false, stat: stat(1) },
-      { name: '😀', folder: true },
       { name: 'Ａ', folder: false, stat: stat(5) },
+      { name: '😀', folder: true },
     ]);
     expect(
       s3.seen.map(({ query }) => [query.get('prefix'), query.get('delimiter'), query.get('continuation-token')]),
@@ -474,12 +477,59 @@ describe('stat and list', () => {
     ]);
   });
 
+  it('starts after a key, without the folder of that name', async () => {
+    const pages = [
+      listing(
+        '<IsTruncated>true</IsTruncated><NextContinuationToken>t1</NextContinuationToken>',
+        folder('log/a/'),
+        key('log/a0'),
+      ),
+      listing('<IsTruncated>false</IsTruncated>', key('log/b')),
+    ];
+    s3.answer = (_, response) => response.writeHead(200).end(pages[s3.seen.length - 1]);
+    const names = [];
+    for await (const page of store.list(`s3://${bucket}/log`, { after: 'a/' })) {
+      // Each page is requested once it is needed.
+      expect(s3.seen).toHaveLength(names.length + 1);
+      names.push(page.map(({ name }) => name));
+    }
+    expect(names).toEqual([['a0'], ['b']]);
+    expect(s3.seen.map(({ query }) => [query.get('start-after'), query.get('continuation-token')])).toEqual([
+      ['log/a/', null],
+      [null, 't1'],
+    ]);
+  });
+
+  it('starts after a key even if the server ignores it', async () => {
+    s3.answer = (_, response) => response.writeHead(200).end(listing(key('a'), key('b'), key('c')));
+    expect((await listed(store.list(`s3://${bucket}`, { after: 'b' }))).map(({ name }) => name)).toEqual(['c']);
+  });
+
+  it('lists nothing after the last key', async () => {
+    s3.answer = (_, response) => response.writeHead(200).end(listing());
+    expect(await listed(store.list(`s3://${bucket}/x`, { after: 'z' }))).toEqual([]);
+  });
+
+  it('sorts the listing of a directory bucket', async () => {
+    const sessionKey = `<CreateSessionResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Credentials><SessionToken>s</SessionToken>
+      <SecretAccessKey>${ACCESS.secretAccessKey}</SecretAccessKey><AccessKeyId>${ACCESS.accessKeyId}</AccessKeyId>
+      <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></CreateSessionResult>`;
+    const first = listing('<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>', key('c'));
+    const second = listing('<IsTruncated>false</IsTruncated>', key('a'), folder('b/'));
+    s3.answer = ({ query }, response) =>
+      response.writeHead(200).end(query.has('session') ? sessionKey : query.has('continuation-token') ? second : first);
+    const list = (options = {}) => listed(store.list('s3://lake--use1-az1--x-s3', options));
+    expect((await list()).map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+    expect((await list({ after: 'a' })).map(({ name }) => name)).toEqual(['b', 'c']);
+    expect(s3.seen.some(({ query }) => query.has('start-after'))).toBe(false);
+  });
+
   it('distinguishes an empty folder from a missing one', async () => {
     s3.answer = (_, response) => response.writeHead(200).end(listing(key('x/', 0)));
-    expect(await store.list(`s3://${bucket}/x`)).toEqual([]);
+    expect(await listed(store.list(`s3://${bucket}/x`))).toEqual([]);
     s3.answer = (_, response) => response.writeHead(200).end(listing());
-    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('NOT_FOUND', `s3://${bucket}/x`));
-    expect(await store.list(`s3://${bucket}`)).toEqual([]);
+    await expect(listed(store.list(`s3://${bucket}/x`))).rejects.toEqual(failing('NOT_FOUND', `s3://${bucket}/x`));
+    expect(await listed(store.list(`s3://${bucket}`))).toEqual([]);
   });
 
   it('fails if the server repeats a page', async () => {
@@ -487,7 +537,7 @@ describe('stat and list', () => {
       response
         .writeHead(200)
         .end(listing('<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>', key('x/k')));
-    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('FAILED_PRECONDITION', 'repeatedly'));
+    await expect(listed(store.list(`s3://${bucket}/x`))).rejects.toEqual(failing('FAILED_PRECONDITION', 'repeatedly'));
     expect(s3.seen).toHaveLength(2);
   });
 });

@@ -24,8 +24,8 @@ export interface DirectoryOptions {
  * A warehouse on a file system or S3: folders are namespaces, and one with Iceberg metadata in its `metadata` folder is a table.
  *
  * A folder that may not be read can be a namespace or a table; it is listed as both, and reading it fails. Names that start with a dot are
- * hidden, as in Hadoop. Pages are sorted by name, in the order of UTF-16 code units. The page token is the last name of the page, so folders
- * that appear or disappear between pages neither repeat nor hide other ones.
+ * hidden, as in Hadoop. Pages are in the order of the store's listing. The page token is the last name of the page, so folders that appear or
+ * disappear between pages neither repeat nor hide other ones.
  *
  * A table is read from its own folder. Paths below its metadata's `location` are looked up there too, because the table may have been moved.
  * Every other location that the metadata names is `PERMISSION_DENIED` unless it is allowed.
@@ -107,17 +107,18 @@ export class DirectoryConnector implements UpstreamCatalog {
     if (parent.length > 0 && (await folderKind(this.#store, folder)) === 'table') {
       throw new CodedError('NOT_FOUND', `there is no namespace ${parent.join('.')}: ${folder} is a table`);
     }
-    const remaining = (await this.#store.list(folder)).filter(
-      ({ name, folder }) => folder && !name.startsWith('.') && (page.token === undefined || name > page.token),
-    );
     const items: string[] = [];
-    for (let next = 0; next < remaining.length; next += MAX_PARALLEL_LISTINGS) {
-      const entries = remaining.slice(next, next + MAX_PARALLEL_LISTINGS);
-      const kinds = await Promise.all(entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`)));
-      for (const [index, { name }] of entries.entries()) {
-        if (kinds[index] !== kind && kinds[index] !== 'unknown') continue;
-        if (items.length === page.size) return { items, nextToken: items[items.length - 1] };
-        items.push(name);
+    const after = page.token === undefined ? undefined : `${page.token}/`;
+    for await (const listed of this.#store.list(folder, { after })) {
+      const remaining = listed.filter(({ name, folder }) => folder && !name.startsWith('.'));
+      for (let next = 0; next < remaining.length; next += MAX_PARALLEL_LISTINGS) {
+        const entries = remaining.slice(next, next + MAX_PARALLEL_LISTINGS);
+        const kinds = await Promise.all(entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`)));
+        for (const [index, { name }] of entries.entries()) {
+          if (kinds[index] !== kind && kinds[index] !== 'unknown') continue;
+          if (items.length === page.size) return { items, nextToken: items[items.length - 1] };
+          items.push(name);
+        }
       }
     }
     return { items };
@@ -146,7 +147,7 @@ async function requireWarehouse(store: ObjectStore, root: string, uri: string): 
     );
   }
   try {
-    await store.list(root);
+    for await (const _ of store.list(root)) break;
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     const isFile = await store.stat(root).then(

@@ -1,10 +1,13 @@
 import { CodedError } from '../../errors.ts';
 import { readMetadataFile } from '../../formats/iceberg/metadata-file.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../../storage/object-store.ts';
+import { compareKeys, entriesOf, keyOf } from '../../storage/sorted-pages.ts';
 
 /** Metadata files of tables in catalogs (`00003-UUID` or `v3-UUID`) and of Hadoop tables (`v3`), optionally gzipped. */
 const METADATA_FILE = /^(?:v(\d+)|v?(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
 const ANY_METADATA_FILE = /\.metadata\.json(?:\.gz)?$/;
+const METADATA = 'metadata';
+const DELTA_LOG = '_delta_log';
 const VERSION_HINT = 'version-hint.text';
 /** Codes of transient failures. */
 const TRANSIENT: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
@@ -35,13 +38,17 @@ export type FolderKind = 'table' | 'namespace' | 'unknown' | 'other';
 
 export async function folderKind(store: ObjectStore, folder: string): Promise<FolderKind> {
   try {
-    const entries = await store.list(folder);
-    const has = (name: string) => entries.some((entry) => entry.folder && entry.name === name);
-    const files = has('metadata') ? await store.list(`${folder}/metadata`) : [];
-    // Also if it is a Delta table at the same time, as UniForm and XTable make them.
-    if (files.some((entry) => !entry.folder && isMetadata(entry.name))) return 'table';
+    let hasDeltaLog = false;
+    // Only from one name to the other, because the data files of a table can be beside them.
+    for await (const entry of entriesOf(store.list(folder, { after: DELTA_LOG }))) {
+      const key = keyOf(entry);
+      if (key === `${DELTA_LOG}/`) hasDeltaLog = true;
+      // Also if it is a Delta table at the same time, as UniForm and XTable make them.
+      if (key === `${METADATA}/` && (await hasMetadata(store, `${folder}/${METADATA}`))) return 'table';
+      if (compareKeys(key, `${METADATA}/`) >= 0) break;
+    }
     // A Delta table beside Iceberg tables is not a namespace.
-    return has('_delta_log') ? 'other' : 'namespace';
+    return hasDeltaLog ? 'other' : 'namespace';
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     if (error.code === 'NOT_FOUND') return 'other'; // deleted in the meantime
@@ -60,19 +67,24 @@ export async function folderKind(store: ObjectStore, folder: string): Promise<Fo
  * @throws CodedError `NOT_FOUND` if the folder does not exist, `DATA_LOSS` if it has no metadata file
  */
 export async function newestMetadata(store: ObjectStore, table: string): Promise<FoundMetadata> {
-  const folder = `${table}/metadata`;
-  const entries = await store.list(folder);
-  const candidates = entries.filter((entry) => !entry.folder).flatMap(candidate);
+  const folder = `${table}/${METADATA}`;
+  const candidates: Candidate[] = [];
+  let hasHint = false;
+  let entries = 0;
+  for await (const entry of entriesOf(store.list(folder))) {
+    entries++;
+    if (entry.folder) continue;
+    if (entry.name === VERSION_HINT) hasHint = true;
+    candidates.push(...candidate(entry));
+  }
   if (candidates.length === 0) {
     throw new CodedError(
       'DATA_LOSS',
-      `table folder ${table} has no metadata file: ${folder} has ${entries.length} entries, and none has a name such as ` +
+      `table folder ${table} has no metadata file: ${folder} has ${entries} entries, and none has a name such as ` +
         '00001-….metadata.json or v1.metadata.json. Restore one, or remove the folder.',
     );
   }
-  const hint = entries.some((entry) => entry.name === VERSION_HINT && !entry.folder)
-    ? await readHint(store, `${folder}/${VERSION_HINT}`)
-    : undefined;
+  const hint = hasHint ? await readHint(store, `${folder}/${VERSION_HINT}`) : undefined;
   const chosen = followHint(hint, candidates) ?? highest(candidates);
   const newest = candidates.filter(({ version, hadoop }) => version === chosen.number && (hadoop || !chosen.hadoop));
   const { name, stat } = newest.length === 1 ? newest[0]! : await lastUpdated(store, folder, newest);
@@ -80,6 +92,11 @@ export async function newestMetadata(store: ObjectStore, table: string): Promise
   const { size, modifiedMs, etag } = stat ?? (await store.stat(path));
   const version = etag === undefined ? '' : `&etag=${etag.replaceAll('"', '')}`;
   return { path, fingerprint: `${path}?size=${size}&modified=${modifiedMs}${version}` };
+}
+
+async function hasMetadata(store: ObjectStore, folder: string): Promise<boolean> {
+  for await (const entry of entriesOf(store.list(folder))) if (!entry.folder && isMetadata(entry.name)) return true;
+  return false;
 }
 
 function isMetadata(name: string): boolean {

@@ -8,6 +8,7 @@ import { hasKeys, overlaid } from '../aws/identity.ts';
 import { admit, type CallOptions } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
+import { compareKeys, entriesOf, keyOf, sortedPages } from '../sorted-pages.ts';
 import type { StoreOptions } from '../store-options.ts';
 import { TooLargeError } from '../too-large-error.ts';
 import type { Usage } from '../usage.ts';
@@ -25,8 +26,8 @@ const REQUESTS_PER_STORE = 32;
 const BODY_ATTEMPTS = 4;
 /** Maximum time for a request that is not for an object, including its retries. */
 const MAX_REQUEST_MS = 120_000;
-/** Maximum names in one folder; S3 returns a thousand per response. */
-const MAX_NAMES = 1_000_000;
+/** Directory buckets (S3 Express One Zone) list in no order, and cannot start after a key. */
+const DIRECTORY_BUCKET = /--x-s3$/;
 
 /**
  * Objects on S3 and compatible servers, addressed by `s3://bucket/key`. It uses the AWS SDK, which also retries throttled requests and
@@ -92,47 +93,62 @@ export class S3Store implements ObjectStore {
   }
 
   /** A folder exists if there is a key below it, or a key with its name and a trailing slash; a bucket always exists. */
-  async list(folder: string): Promise<FolderEntry[]> {
+  async *list(folder: string, { after }: { after?: string } = {}): AsyncGenerator<readonly FolderEntry[]> {
+    const isSorted = !DIRECTORY_BUCKET.test(s3Path(folder).bucket);
+    yield* isSorted ? this.#pages(folder, after) : sortedPages(() => entriesOf(this.#pages(folder)), after);
+  }
+
+  /** The pages of S3, in its order. Requests are admitted page by page, so that a caller can read objects between them. */
+  async *#pages(folder: string, after?: string): AsyncGenerator<readonly FolderEntry[]> {
+    let found = s3Path(folder).key === '' || after !== undefined;
+    let token: string | undefined;
+    do {
+      const { entries, exists, next } = await this.#listPage(folder, { after, token });
+      found ||= exists;
+      if (entries.length > 0) yield entries;
+      token = next;
+    } while (token !== undefined);
+    if (!found) throw new CodedError('NOT_FOUND', `cannot list ${folder}: there is no such folder`);
+  }
+
+  #listPage(folder: string, { after, token }: { after?: string; token?: string }): Promise<ListedPage> {
     return this.#call(folder, 'list', async (client, access, { bucket, key }, counted) => {
       const prefix = key.replace(/\/*$/, '/').replace(/^\/$/, '');
-      const entries: FolderEntry[] = [];
-      let found = prefix === '';
-      let token: string | undefined;
-      do {
-        const page = await client.send(
-          new ListObjectsV2Command({
-            Bucket: bucket,
-            Prefix: prefix,
-            Delimiter: '/',
-            // XML cannot contain every character that a key can have.
-            EncodingType: 'url',
-            ContinuationToken: token,
-            RequestPayer: access.requestPayer,
-          }),
-          await counted(),
-        );
-        const name = (listed = '') => (page.EncodingType === 'url' ? decodeName(listed) : listed).slice(prefix.length);
-        for (const { Prefix } of page.CommonPrefixes ?? []) {
-          found = true;
-          const below = name(Prefix).replace(/\/$/, '');
-          if (below !== '') entries.push({ name: below, folder: true });
-        }
-        for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
-          found = true;
-          const below = name(Key);
-          if (below !== '') entries.push({ name: below, folder: false, stat: statFrom(Size, LastModified, ETag) });
-        }
-        if (entries.length > MAX_NAMES) {
-          throw new CodedError('FAILED_PRECONDITION', `${folder} has more than ${MAX_NAMES} names, which is the limit`);
-        }
-        const next = page.IsTruncated ? page.NextContinuationToken : undefined;
-        if (next !== undefined && next === token) {
-          throw new CodedError('FAILED_PRECONDITION', `${access.where} returns the same page of ${folder} repeatedly`);
-        }
-        token = next;
-      } while (token !== undefined);
-      if (!found) throw new CodedError('NOT_FOUND', `cannot list ${folder}: there is no such folder`);
-      return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+      const page = await client.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: prefix,
+          Delimiter: '/',
+          // XML cannot contain every character that a key can have.
+          EncodingType: 'url',
+          ...(token !== undefined
+            ? { ContinuationToken: token }
+            : { StartAfter: after === undefined ? undefined : `${prefix}${after}` }),
+          RequestPayer: access.requestPayer,
+        }),
+        await counted(),
+      );
+      const name = (listed = '') => (page.EncodingType === 'url' ? decodeName(listed) : listed).slice(prefix.length);
+      const entries = [
+        ...(page.CommonPrefixes ?? []).map(({ Prefix }) => ({ name: name(Prefix).replace(/\/$/, ''), folder: true })),
+        ...(page.Contents ?? []).map(({ Key, Size, LastModified, ETag }) => ({
+          name: name(Key),
+          folder: false,
+          stat: statFrom(Size, LastModified, ETag),
+        })),
+      ];
+      const next = page.IsTruncated ? page.NextContinuationToken : undefined;
+      if (next !== undefined && next === token) {
+        throw new CodedError('FAILED_PRECONDITION', `${access.where} returns the same page of ${folder} repeatedly`);
+      }
+      return {
+        // A folder that `after` names is listed once more, because its objects come after it.
+        entries: entries
+          .filter((entry) => entry.name !== '' && (after === undefined || compareKeys(keyOf(entry), after) > 0))
+          .sort((a, b) => compareKeys(keyOf(a), keyOf(b))),
+        exists: entries.length > 0,
+        next,
+      };
     });
   }
 
@@ -220,6 +236,14 @@ export class S3Store implements ObjectStore {
     this.#accesses = new WeakMap();
     return true;
   }
+}
+
+interface ListedPage {
+  entries: FolderEntry[];
+  /** Whether the page has the folder itself or something in it. */
+  exists: boolean;
+  /** Token of the next page. */
+  next?: string;
 }
 
 /** How a path is accessed, and the properties that were vended for it. */

@@ -118,9 +118,9 @@ describe('listing', () => {
     store.objects.set('/w/secret/x/y', Buffer.alloc(0));
     store.objects.set('/w/open/x/y', Buffer.alloc(0));
     const list = store.list.bind(store);
-    store.list = async (folder) => {
+    store.list = async function* (folder, options) {
       if (folder.startsWith('/w/secret')) throw new CodedError('PERMISSION_DENIED', `cannot read ${folder}`);
-      return list(folder);
+      yield* list(folder, options);
     };
     const connector = await DirectoryConnector.open(store, '/w');
     expect(await namespaces(connector)).toEqual([['open'], ['secret']]);
