@@ -30,6 +30,8 @@ export interface Call {
   headers?: Readonly<Record<string, string>>;
   /** Sent as a POST, which must be safe to repeat. */
   form?: URLSearchParams;
+  /** Sent as JSON, which some catalogs expect even with a GET. A POST must be safe to repeat. */
+  json?: { method: 'GET' | 'POST'; body: unknown };
   maxBytes: number;
   /** The response contains credentials, so errors show nothing of its body. */
   confidential?: boolean;
@@ -135,8 +137,9 @@ export class HttpClient {
     const { exchange, headers, authenticator, connectMs, timeoutMs: limitMs } = this.#options;
     let url = call.url;
     for (let hop = 0; ; hop += 1) {
+      const method = methodOf(call);
       const outgoing: OutgoingRequest = {
-        method: call.form === undefined ? 'GET' : 'POST',
+        method,
         url,
         headers: {
           'user-agent': 'reconciler',
@@ -144,9 +147,10 @@ export class HttpClient {
           'accept-encoding': 'gzip',
           ...headers(),
           ...(call.form && { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...(call.json && { 'content-type': 'application/json' }),
           ...call.headers,
         },
-        body: call.form?.toString(),
+        body: call.json ? JSON.stringify(call.json.body) : call.form?.toString(),
       };
       await notCounted(time, () => exchange.admitted());
       const used = await notCounted(time, () => authenticator.authenticate(outgoing));
@@ -159,7 +163,7 @@ export class HttpClient {
         throw failure;
       }
       if (!REDIRECTED.has(response.status)) return { response, url, used };
-      url = redirectTarget(actionOf(call, url), url, response, hop, call.form === undefined);
+      url = redirectTarget(actionOf(call, url), url, response, hop, method === 'GET');
     }
   }
 }
@@ -214,7 +218,11 @@ async function toJsonResponse(call: Call, url: string, response: HttpResponse): 
 }
 
 function actionOf(call: Call, url: string): string {
-  return `${call.form === undefined ? 'GET' : 'POST'} ${url}`;
+  return `${methodOf(call)} ${url}`;
+}
+
+function methodOf({ form, json }: Call): 'GET' | 'POST' {
+  return json?.method ?? (form === undefined ? 'GET' : 'POST');
 }
 
 /** A wait in milliseconds with full jitter, so that workers that failed together do not all retry at once. */

@@ -86,7 +86,7 @@ export class Listing {
     const address = url(`pageToken=${encodeStrictly(token)}&pageSize=${size}`);
     const { json, memory } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
     using _ = memory;
-    const response = await parseLargeResponse(address, 'a listing', 'FAILED_PRECONDITION', function* () {
+    const response = await parseLargeResponse(`GET ${address}`, 'a listing', 'FAILED_PRECONDITION', function* () {
       const fields = new JsonFields(json);
       // Without its list, an answer proves nothing: tables that seem gone would be marked missing.
       if (!fields.hasList(field)) throw new MalformedError(`it has no list '${field}'`);

@@ -69,7 +69,7 @@ export function loadedCredentials(url: string, { json }: JsonResponse): VendedCr
 }
 
 function parseLoadTable<T>(url: string, parse: () => T): T {
-  return parseResponse(url, 'a table as in the OpenAPI', 'DATA_LOSS', parse);
+  return parseResponse(`GET ${url}`, 'a table as in the OpenAPI', 'DATA_LOSS', parse);
 }
 
 /** Values are withheld from errors, because a malformed response may contain vended credentials in any field. */

@@ -10,7 +10,7 @@ import { parseResponse } from './parse-response.ts';
  * @throws CodedError `DATA_LOSS` that names the URL and the field
  */
 export function loadedView(url: string, json: unknown): ViewDescriptor {
-  return parseResponse(url, 'a view', 'DATA_LOSS', () => {
+  return parseResponse(`GET ${url}`, 'a view', 'DATA_LOSS', () => {
     const fields = new JsonFields(json);
     const metadata = fields.object('metadata');
     const uuid = metadata.string('view-uuid');

@@ -102,7 +102,7 @@ export function excerpt({ body, headers }: Pick<HttpResponse, 'body' | 'headers'
 /** Errors contain a stack trace at most. What is longer is only quoted. */
 const MAX_MODEL_BYTES = 256 * 1024;
 
-/** Reads errors of Iceberg's `ErrorModel`, of OAuth2 (RFC 6749, section 5.2) and of AWS's gateways. */
+/** Reads errors of Iceberg's `ErrorModel`, of OAuth2 (RFC 6749, section 5.2), of Unity Catalog and of AWS's gateways. */
 function errorModel({ body }: HttpResponse): { message: string; type: string } | undefined {
   if (body.length > MAX_MODEL_BYTES) return undefined;
   let json: unknown;
@@ -112,14 +112,16 @@ function errorModel({ body }: HttpResponse): { message: string; type: string } |
     return undefined;
   }
   if (typeof json !== 'object' || json === null) return undefined;
-  const { error, error_description, message, Message, __type } = json as Record<string, unknown>;
+  const { error, error_code, error_description, message, Message, __type } = json as Record<string, unknown>;
   if (typeof error === 'object' && error !== null) {
     const { message, type } = error as Record<string, unknown>;
     return { message: firstLine(message), type: firstLine(type) };
   }
   if (typeof error === 'string') return { message: firstLine(error_description ?? message), type: firstLine(error) };
-  const type = firstLine(__type).replace(/^.*#/, '');
-  return (message ?? Message ?? __type) === undefined ? undefined : { message: firstLine(message ?? Message), type };
+  const type = firstLine(__type ?? error_code).replace(/^.*#/, '');
+  return (message ?? Message ?? __type ?? error_code) === undefined
+    ? undefined
+    : { message: firstLine(message ?? Message), type };
 }
 
 /** The first line, up to 500 characters. Some servers return a whole stack trace. */

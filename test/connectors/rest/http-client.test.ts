@@ -33,6 +33,28 @@ function get(url: string, call: Partial<Call> = {}, options: Partial<HttpClientO
   return client.json({ url, maxBytes: 100_000, ...call });
 }
 
+it.each(['GET', 'POST'] as const)('sends JSON with a %s', async (method) => {
+  const server = await serve((_, response) => respondWithJson(response, { ok: true }));
+  await get(`${server.url}/v1/x`, { json: { method, body: { table_id: 'ä', start_version: 0 } } });
+  expect(server.requests).toMatchObject([
+    { method, headers: { 'content-type': 'application/json' }, body: '{"table_id":"ä","start_version":0}' },
+  ]);
+});
+
+it("shows the code and the message of Unity Catalog's errors", async () => {
+  const body = {
+    error_code: 'SCHEMA_NOT_FOUND',
+    details: [{ '@type': 'google.rpc.ErrorInfo' }],
+    message: 'Schema not found: a.b',
+  };
+  const server = await serve((_, response) => respondWithJson(response, body, 404));
+  await expect(get(`${server.url}/tables`)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    reported: { type: 'SCHEMA_NOT_FOUND', message: 'Schema not found: a.b' },
+    message: `GET ${server.url}/tables returned 404 SCHEMA_NOT_FOUND: Schema not found: a.b.`,
+  });
+});
+
 describe('a response', () => {
   it('keeps the precision of 64-bit integers', async () => {
     const server = await serve((_, response) => respondWithJson(response, '{"snapshot-id":8076371641330113733}'));

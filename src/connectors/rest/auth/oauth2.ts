@@ -13,6 +13,8 @@ export interface OAuth2Options {
   tokenUrl: string;
   /** For the grant type client_credentials. Some servers accept a secret without an id. */
   credential?: { clientId?: string; clientSecret: string };
+  /** How a request with the credential carries it: in the form (the default), or in the `Authorization` header (RFC 6749, section 2.3.1). */
+  credentialIn?: 'form' | 'header';
   /** The first token, if it does not have to be requested. */
   token?: string;
   scope: string;
@@ -121,6 +123,10 @@ export class OAuth2 implements Authenticator {
         `the connector has no OAuth2 credential with which to request a token from ${tokenUrl}`,
       );
     }
+    if (this.#options.credentialIn === 'header') {
+      const authorization = basic(credential);
+      return this.#fetch({ grant_type: 'client_credentials', scope, ...parameters }, { authorization });
+    }
     return this.#fetch({
       grant_type: 'client_credentials',
       ...(credential.clientId !== undefined && { client_id: credential.clientId }),
@@ -133,10 +139,7 @@ export class OAuth2 implements Authenticator {
   #byExchange({ value, type, endsAt }: Token): Promise<Token> {
     const { credential, scope, parameters } = this.#options;
     const hasExpired = endsAt !== undefined && endsAt <= Date.now();
-    const pair = [credential?.clientId, credential?.clientSecret].filter((part) => part !== undefined).join(':');
-    const authorization =
-      hasExpired && credential ? `Basic ${Buffer.from(pair).toString('base64')}` : `Bearer ${value}`;
-    if (hasExpired && credential) rememberConnectorSecret(authorization.slice('Basic '.length));
+    const authorization = hasExpired && credential ? basic(credential) : `Bearer ${value}`;
     return this.#fetch(
       { grant_type: TOKEN_EXCHANGE, scope, subject_token: value, subject_token_type: type, ...parameters },
       { authorization },
@@ -164,6 +167,13 @@ export class OAuth2 implements Authenticator {
       throw tokenError(tokenUrl, error);
     }
   }
+}
+
+function basic({ clientId, clientSecret }: { clientId?: string; clientSecret: string }): string {
+  const pair = [clientId, clientSecret].filter((part) => part !== undefined).join(':');
+  const encoded = Buffer.from(pair).toString('base64');
+  rememberConnectorSecret(encoded);
+  return `Basic ${encoded}`;
 }
 
 /** @param expiresIn seconds; some servers send a text */
