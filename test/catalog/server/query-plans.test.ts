@@ -34,6 +34,8 @@ const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_c
 /** Equalities that select a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
   /rowid=\?/,
+  // The files that were just inserted.
+  /rowid>\? AND rowid<\?/,
   /file_num=\?/,
   /path_hash=\?/,
   /referenced_path=\?/,
@@ -53,6 +55,7 @@ const NARROW = [
   /\(removed_ord,file_num,added_ord\)>\(\?,\?,\?\) AND removed_ord<\?/,
   /chain_num=\? AND ord[<>]\?/,
   /snapshots_expired \(table_num=\?\)/,
+  /files_variants \(table_num=\?\)/,
   /snapshots_staged \(staged_at>\? AND staged_at<\?\)/,
 ];
 

@@ -17,6 +17,7 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['files', 'files_key', '1000000 10000 1 1'],
   ['files', 'files_partition', '20000 200 100 100 5'],
   ['files', 'files_referenced', '20000 200 2'],
+  ['files', 'files_variants', '1000 100'],
   ['snapshots', 'sqlite_autoindex_snapshots_1', '100000 100 1 1'],
   ['snapshots', 'sqlite_autoindex_snapshots_2', '100000 50 1'],
   ['snapshots', 'snapshots_published', '100000 100 1'],

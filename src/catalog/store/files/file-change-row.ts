@@ -22,3 +22,8 @@ export interface ParsedChange {
   /** See FileChange in statistics.proto. */
   entryNumber: number;
 }
+
+/** The columns of a file that come from its body. */
+export function described({ kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body }: ParsedChange) {
+  return [kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body];
+}

@@ -1,9 +1,10 @@
 import type { Statement } from 'better-sqlite3';
 import type { Database } from '../database/database.ts';
 import { OPEN_END, type Position } from '../lineage/lineage.ts';
-import type { ParsedChange } from './file-change-row.ts';
+import { described, type ParsedChange } from './file-change-row.ts';
 import { FileRemover } from './file-remover.ts';
-import type { WriteTarget } from './write-target.ts';
+import { type NewFileStatements, NewFiles, prepareNewFiles } from './new-files.ts';
+import { addedByOther, type WriteTarget } from './write-target.ts';
 
 /** A stored file of a path and, if the snapshot itself adds it, its addition. */
 interface KnownFile {
@@ -23,11 +24,11 @@ const writers = new WeakMap<Database['sqlite'], FileWriter>();
 /**
  * Writes file changes in bulk.
  *
- * Only this class and FileRemover bypass Kysely: at some ten thousand files per second, one promise and one compiled query per row cost more
+ * Only this class, NewFiles and FileRemover bypass Kysely: at some ten thousand files per second, one promise and one compiled query per row cost more
  * than the rows themselves. The statements are plain SQL; on Postgres, one COPY per chunk would replace them.
  */
 export class FileWriter {
-  readonly #insertFirst: Statement;
+  readonly #newFiles: NewFileStatements;
   readonly #insertVariant: Statement;
   readonly #knownFiles: Statement;
   readonly #insertMember: Statement;
@@ -49,13 +50,11 @@ export class FileWriter {
   }
 
   private constructor({ sqlite }: Pick<Database, 'sqlite'>) {
-    const columns =
-      'table_num, path_hash, variant, kind, record_count, size_bytes, spec_id, partition_key, referenced_path, body';
-    this.#insertFirst = sqlite.prepare(
-      `insert into files (${columns}) select ?, ?, 0, ?, ?, ?, ?, ?, ?, ?
-       where not exists (select 1 from files where table_num = ? and path_hash = ?)`,
+    this.#newFiles = prepareNewFiles(sqlite);
+    this.#insertVariant = sqlite.prepare(
+      `insert into files (table_num, path_hash, variant, kind, record_count, size_bytes, spec_id, partition_key, referenced_path, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#insertVariant = sqlite.prepare(`insert into files (${columns}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#knownFiles = sqlite.prepare(
       `select f.file_num, f.variant, f.record_count, f.size_bytes, f.body, m.entry_number, m.sequence_number, m.file_sequence_number,
          m.added_snapshot_id
@@ -95,18 +94,25 @@ export class FileWriter {
    * @returns rows written
    */
   write(target: WriteTarget, changes: readonly ParsedChange[]): number {
+    const newFiles = new NewFiles(this.#newFiles, target);
     let rows = 0;
     for (const change of changes) {
-      rows += change.added ? this.#add(target, change) : this.#remover.remove(target, change);
+      if (change.added && newFiles.add(change)) {
+        rows += 2;
+        continue;
+      }
+      // Memberships of the same file may be among those that are still to be written.
+      newFiles.flush();
+      rows += change.added ? this.#addKnown(target, change) : this.#remover.remove(target, change);
     }
+    newFiles.flush();
     return rows;
   }
 
-  #add(target: WriteTarget, change: ParsedChange): number {
+  /** Adds a file whose path the table has. */
+  #addKnown(target: WriteTarget, change: ParsedChange): number {
     const { tableNum, ancestry } = target;
     const { chain, ord } = ancestry[0] as Position;
-    const first = this.#insertFirst.run(tableNum, change.pathHash, ...described(change), tableNum, change.pathHash);
-    if (first.changes === 1) return 1 + this.#addMember(target, Number(first.lastInsertRowid), change);
     const known = this.#knownFiles.all(chain, ord, tableNum, change.pathHash) as KnownFile[];
     const stored = known.find((file) => file.entry_number === change.entryNumber);
     if (stored?.body.equals(change.body)) return this.#updateNumbers(target, stored, change);
@@ -154,14 +160,4 @@ export class FileWriter {
     const numbers = [sequenceNumber, fileSequenceNumber, addedByOther(target, change)];
     return this.#updateMember.run(to, kind, recordCount, sizeBytes, ...numbers, chain, ord, from).changes;
   }
-}
-
-/** The columns of a file that come from its body. */
-function described({ kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body }: ParsedChange) {
-  return [kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body];
-}
-
-/** The snapshot that added the file; null for the target itself. */
-function addedByOther({ snapshotId }: WriteTarget, { addedSnapshotId }: ParsedChange): string | null {
-  return addedSnapshotId === '' || addedSnapshotId === snapshotId ? null : addedSnapshotId;
 }

@@ -272,6 +272,8 @@ const STATEMENTS = [
     referenced_path text,
     body ${BLOB} not null)`,
   `create unique index files_key on files (table_num, path_hash, variant)`,
+  // Tables in which a path has several variants are few; see new-files.ts.
+  `create index files_variants on files (table_num) where variant > 0`,
   // Only delete files (kind <> 1) are looked up by partition and by the data file that they refer to.
   `create index files_partition on files (table_num, kind, spec_id, partition_key) where kind <> 1`,
   `create index files_referenced on files (table_num, referenced_path) where referenced_path is not null`,
