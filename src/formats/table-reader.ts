@@ -83,7 +83,7 @@ export interface PartitionValue {
 export interface ContentFile {
   path: string;
   content: FileContent;
-  /** PARQUET, ORC, AVRO or PUFFIN. */
+  /** PARQUET, ORC, AVRO, PUFFIN, or DELTA_DV for a file of Delta's deletion vectors. */
   format: string;
   /** -1 if it is not known. */
   recordCount: number;
@@ -101,6 +101,12 @@ export interface ContentFile {
   sortOrderId?: number;
   splitOffsets?: number[];
   firstRowId?: number;
+  /** The schema whose types the bounds have. Absent if later types can be read from the bytes themselves, as Iceberg's can. */
+  schemaId?: number;
+  /** Whether rows were deleted after the statistics were taken: bounds may be wider than what is left, and only null counts of none or all are kept. */
+  wide?: boolean;
+  /** The deletes themselves, if no file contains them. */
+  inlineContent?: Uint8Array;
 }
 
 /** When a file was added to its table. */

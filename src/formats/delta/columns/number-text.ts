@@ -1,0 +1,180 @@
+import type { FileStats } from './file-stats.ts';
+
+/** Decimal digits that a double keeps, whatever they are (IEEE 754). */
+const SAFE_DIGITS = 15;
+/** Digits of the longest text that a float needs. */
+const FLOAT_DIGITS = 9;
+/** Digits of the longest text that a double needs. */
+const DOUBLE_DIGITS = 17;
+/** No decimal has as many characters; converting the longest numbers takes quadratic time. */
+const MAX_DECIMAL_TEXT = 200;
+const MAX_DECIMAL = 10n ** 38n;
+const POWERS = Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
+
+/** A number in JSON text, without the loss that `JSON.parse` has beyond 53 bits; one object is reused. */
+export class NumberText {
+  #text = '';
+  #start = 0;
+  #end = 0;
+  #isNegative = false;
+  /** The first 15 significant digits. */
+  #mantissa = 0;
+  /** Number of digits from the first that is not 0. */
+  #digits = 0;
+  #fractionDigits = 0;
+  #exponent = 0;
+  #hasExponent = false;
+
+  /** @returns the position after the number that starts at `start`; -1 if none does */
+  read(text: string, start: number): number {
+    let at = start;
+    let mantissa = 0;
+    let digits = 0;
+    let code = text.charCodeAt(at);
+    const isNegative = code === 0x2d;
+    if (isNegative) code = text.charCodeAt(++at);
+    if (code === 0x30) code = text.charCodeAt(++at);
+    else if (isDigit(code)) {
+      do {
+        if (++digits <= SAFE_DIGITS) mantissa = mantissa * 10 + code - 0x30;
+        code = text.charCodeAt(++at);
+      } while (isDigit(code));
+    } else return -1;
+    let fractionDigits = 0;
+    if (code === 0x2e) {
+      code = text.charCodeAt(++at);
+      if (!isDigit(code)) return -1;
+      do {
+        fractionDigits++;
+        if (digits > 0 || code !== 0x30) {
+          if (++digits <= SAFE_DIGITS) mantissa = mantissa * 10 + code - 0x30;
+        }
+        code = text.charCodeAt(++at);
+      } while (isDigit(code));
+    }
+    this.#exponent = 0;
+    this.#hasExponent = code === 0x65 || code === 0x45;
+    this.#text = text;
+    this.#start = start;
+    this.#isNegative = isNegative;
+    this.#mantissa = mantissa;
+    this.#digits = digits;
+    this.#fractionDigits = fractionDigits;
+    if (this.#hasExponent) at = this.#readExponent(text, at + 1);
+    this.#end = at;
+    return at;
+  }
+
+  #readExponent(text: string, start: number): number {
+    let at = start;
+    let code = text.charCodeAt(at);
+    const isNegative = code === 0x2d;
+    if (isNegative || code === 0x2b) code = text.charCodeAt(++at);
+    if (!isDigit(code)) return -1;
+    let exponent = 0;
+    do {
+      if (exponent < 1_000_000) exponent = exponent * 10 + code - 0x30;
+      code = text.charCodeAt(++at);
+    } while (isDigit(code));
+    this.#exponent = isNegative ? -exponent : exponent;
+    return at;
+  }
+
+  get #isInteger(): boolean {
+    return this.#fractionDigits === 0 && !this.#hasExponent;
+  }
+
+  get #digitsAreSafe(): boolean {
+    return this.#digits <= SAFE_DIGITS;
+  }
+
+  /** The power of ten that the digits are multiplied with. */
+  get #power(): number {
+    return this.#exponent - this.#fractionDigits;
+  }
+
+  /** Whether the text may be the shortest one of a float. */
+  get mayBeFloat(): boolean {
+    return this.#digits <= FLOAT_DIGITS;
+  }
+
+  get double(): number {
+    const power = this.#power;
+    // Both factors are exact, so the result is rounded once.
+    if (this.#digitsAreSafe && power >= -22 && power <= 22) {
+      const value = power < 0 ? this.#mantissa / POWERS[-power]! : this.#mantissa * POWERS[power]!;
+      return this.#isNegative ? -value : value;
+    }
+    return Number(this.#text.slice(this.#start, this.#end));
+  }
+
+  /** The value if it is written as an integer below 10^15; undefined otherwise. */
+  get smallInteger(): number | undefined {
+    if (!this.#isInteger || !this.#digitsAreSafe) return undefined;
+    return this.#isNegative ? 0 - this.#mantissa : this.#mantissa;
+  }
+
+  /** The value if it is written as an integer of up to 19 digits; undefined otherwise. */
+  get integer(): bigint | undefined {
+    if (!this.#isInteger || this.#digits > 19) return undefined;
+    return BigInt(this.#text.slice(this.#start, this.#end));
+  }
+
+  /**
+   * Writes the number as a decimal's bound. Writers that know only doubles round a decimal of more than 15 digits, so that a bound with 16 or 17
+   * digits or an exponent may exclude the value that it stands for: it is left out, unless its text cannot come from a double.
+   *
+   * @param scale of the column's type
+   */
+  decimal(stats: FileStats, slot: number, scale: number, isUpper: boolean): void {
+    const small = this.#smallUnscaled(scale, isUpper);
+    if (small !== undefined) stats.unscaled(slot, small);
+    else if (this.#end - this.#start <= MAX_DECIMAL_TEXT && Math.abs(this.#power) <= MAX_DECIMAL_TEXT) {
+      this.#bigDecimal(stats, slot, scale);
+    }
+  }
+
+  /** The unscaled value if up to 15 digits are enough for it; undefined otherwise. */
+  #smallUnscaled(scale: number, isUpper: boolean): number | undefined {
+    if (!this.#digitsAreSafe) return undefined;
+    const mantissa = this.#isNegative ? 0 - this.#mantissa : this.#mantissa;
+    const shift = this.#power + scale;
+    if (mantissa === 0) return 0;
+    if (shift < 0) {
+      // The column's type has fewer digits: the bound is rounded away from the values.
+      const unscaled = mantissa / 10 ** Math.min(-shift, 300);
+      return isUpper ? Math.ceil(unscaled) : Math.floor(unscaled);
+    }
+    const unscaled = shift <= SAFE_DIGITS ? mantissa * POWERS[shift]! : Infinity;
+    return Math.abs(unscaled) <= safeUnscaled(scale) ? unscaled : undefined;
+  }
+
+  #bigDecimal(stats: FileStats, slot: number, scale: number): void {
+    const digits = this.#text.slice(this.#start, this.#end).replace(/^-|[eE].*$|\./g, '');
+    const shift = this.#power + scale;
+    const numerator = BigInt(digits) * 10n ** BigInt(Math.max(0, shift));
+    const divisor = 10n ** BigInt(Math.max(0, -shift));
+    const unscaled = (numerator * 2n + divisor) / (divisor * 2n);
+    const isKnown =
+      unscaled <= safeUnscaled(scale) || (unscaled * divisor === numerator && this.#isExact(digits, scale));
+    if (isKnown && unscaled < MAX_DECIMAL) stats.bigUnscaled(slot, this.#isNegative ? -unscaled : unscaled);
+  }
+
+  /** Whether a decimal of more than 15 digits has this text. */
+  #isExact(digits: string, scale: number): boolean {
+    const significant = digits.replace(/^0+|0+$/g, '').length;
+    if (this.#isInteger || significant > DOUBLE_DIGITS) return true;
+    // Java pads decimals to their scale, and nobody pads doubles.
+    if (!this.#hasExponent && scale > 1 && this.#fractionDigits === scale && digits.endsWith('0')) return true;
+    // A shorter text is the value itself: almost no other value is rounded to it.
+    return significant <= SAFE_DIGITS && this.#power <= 0;
+  }
+}
+
+/**
+ * Unscaled values up to this one follow from the text of a double: dividing by the power of ten and writing the shortest text add an error of at
+ * most half a unit each time. Powers from 10^23 on are rounded, too.
+ */
+const safeUnscaled = (scale: number) => (scale <= 22 ? 2 ** 51 : 10 ** 14);
+
+const isDigit = (code: number) => code >= 0x30 && code <= 0x39;
