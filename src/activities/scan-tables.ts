@@ -101,7 +101,7 @@ async function scanBatch(
   heartbeat: Heartbeat,
 ): Promise<ScanPage> {
   const listed = await listBatch(deps, upstream, connector, input, walk, heartbeat);
-  const { refused, namespacesLeftOut } = listed;
+  const { refused, namespacesLeftOut, otherKinds } = listed;
   const capture = resolveCaptureOptions(connector, input);
   const named = listed.items.filter(walk.filter.includes);
   const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
@@ -118,7 +118,7 @@ async function scanBatch(
     counts: {
       tablesScanned: taken.length,
       tablesUnchanged: taken.length - changed.length,
-      tablesFiltered: listed.items.length - taken.length,
+      tablesFiltered: listed.items.length - taken.length + otherKinds,
       ...(namespacesLeftOut > 0 ? { namespacesFiltered: namespacesLeftOut } : {}),
     },
     changed: changed.map(({ namespace, name }) => ({ namespace, name })),
@@ -152,7 +152,10 @@ async function listBatch(
   if (retryOf) return listFailedTables(deps, retryOf, 'tables', cursor);
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
-  if (only) return { items: [{ namespace: root, name: only }], refused: [], namespacesLeftOut: 0, cursor: undefined };
+  if (only) {
+    const items = [{ namespace: root, name: only }];
+    return { items, refused: [], namespacesLeftOut: 0, otherKinds: 0, cursor: undefined };
+  }
   return walkTables(upstream, cursor ?? walkFrom(root), {
     ...walk,
     limit: BATCH,

@@ -97,6 +97,7 @@ async function validateTables(
   }
   const { tables, refused, isComplete, isLong } = listed;
   const leftOut = plurals([listed.tablesFiltered, 'table'], [listed.namespacesFiltered, 'namespace']);
+  const others = listed.otherKinds > 0 ? plural(listed.otherKinds, 'table') : undefined;
   if (tables.length === 0 && isLong) {
     const summary = `${place} responds, but its listing is long: no table was found within ${LISTING_MS / 1000} s, so that none was read.`;
     return { ok: true, summary, sampleTables: [] };
@@ -106,13 +107,15 @@ async function validateTables(
     return wrong(
       leftOut
         ? `The patterns include no table of ${place}: they leave out ${leftOut}. Check them.`
-        : await nothingFound(upstream, root, place),
+        : others
+          ? `No table found in ${place} but ${others} of kinds that are not read.`
+          : await nothingFound(upstream, root, place),
     );
   }
   const sampleTables = tables.slice(0, SAMPLE).map(tableText);
   const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
   const more = isComplete ? '' : ' or more';
-  const left = leftOut ? `, ${leftOut} left out by the patterns` : '';
+  const left = `${leftOut ? `, ${leftOut} left out by the patterns` : ''}${others ? `, ${others} of kinds that are not read` : ''}`;
   const found = `${tablesText(tables, more)} in ${plural(namespaces, 'namespace', more)} found in ${place}${left}`;
   state.waitsFor = `${found}, but the storage of the tables`;
   const sample = await readSample(upstream, tables, state.heartbeat);
@@ -129,6 +132,8 @@ interface FirstTables {
   refused: RefusedNamespace[];
   tablesFiltered: number;
   namespacesFiltered: number;
+  /** Objects of kinds that are not read. */
+  otherKinds: number;
   isComplete: boolean;
   /** The time for listing is over. */
   isLong: boolean;
@@ -156,6 +161,7 @@ async function firstTables(
     refused: [],
     tablesFiltered: 0,
     namespacesFiltered: 0,
+    otherKinds: 0,
     isComplete: false,
     isLong: false,
   };
@@ -166,6 +172,7 @@ async function firstTables(
     first.tables = batch.items.filter(filter.includes);
     first.tablesFiltered += batch.items.length - first.tables.length;
     first.namespacesFiltered += batch.namespacesLeftOut;
+    first.otherKinds += batch.otherKinds;
     first.refused.push(...batch.refused);
     cursor = batch.cursor;
   }

@@ -19,6 +19,8 @@ export interface PageRequest {
 
 export interface Page<T> {
   items: T[];
+  /** Number of objects that the page's listing has besides the items, of kinds that are not read, such as Hive tables. They count as filtered. */
+  otherKinds?: number;
   /** Absent on the last page. */
   nextToken?: string;
 }

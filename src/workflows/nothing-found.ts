@@ -14,5 +14,5 @@ export function nothingFound(
     return 'No table found. Check the URI and the source namespace; if all tables were removed on purpose, trigger it with --allow-missing.';
   return mode === 'CAPTURE_ONLY' && tablesFiltered > 0
     ? `The catalog has none of the ${tablesFiltered} upstream tables. Run another mode first: CAPTURE_ONLY only captures files of tables that the catalog has.`
-    : `The connector's patterns include no table: they leave out ${plurals([tablesFiltered, 'table'], [namespacesFiltered, 'namespace'])}. Check its include and exclude patterns.`;
+    : `The connector's patterns include no table: they leave out ${plurals([tablesFiltered, 'table'], [namespacesFiltered, 'namespace'])}. Check its include and exclude patterns; tables of kinds that are not ingested count as left out too.`;
 }

@@ -117,6 +117,13 @@ it('captures files of a table whose metadata was not ingested completely', async
   expect(page).toMatchObject({ counts: { tablesScanned: 1, tablesUnchanged: 0 }, changed: upstream.tables });
 });
 
+it('counts objects of other kinds as filtered', async () => {
+  const { upstream, scan } = await withTables(5);
+  const list = upstream.listTables.bind(upstream);
+  upstream.listTables = async (namespace, page) => ({ ...(await list(namespace, page)), otherKinds: 3 });
+  expect(await run(() => scan())).toMatchObject({ counts: { tablesScanned: 5, tablesFiltered: 6 } });
+});
+
 /** Lists its tables with a token per hundred, and records the tokens. */
 class PagedUpstream extends MemoryUpstream {
   readonly tokens: (string | undefined)[] = [];

@@ -65,6 +65,18 @@ const summaryOf = async (upstream: MemoryUpstream) => {
   return `${ok}: ${summary.replace(/^\d+ Iceberg tables? in 1 namespace found in c/, '…')}`;
 };
 
+it('reports objects of kinds that are not read', async () => {
+  const upstream = tables(() => opened());
+  upstream.listTables = async (namespace) =>
+    namespace.length === 0 ? { items: [] } : { items: [{ namespace, name: 't0', format: 'DELTA' }], otherKinds: 2 };
+  expect(await validate({ uri: 'c' }, async () => upstream)).toMatchObject({
+    ok: true,
+    summary: expect.stringMatching(/^1 Delta table in 1 namespace found in c, 2 tables of kinds that are not read\. /),
+  });
+  upstream.listTables = async () => ({ items: [], otherKinds: 1 });
+  expect(await summaryOf(upstream)).toBe('false: No table found in c but 2 tables of kinds that are not read.');
+});
+
 const source = (path: string[], table?: string) => ({ source: { namespacePath: path, table } });
 
 describe('a warehouse folder', () => {

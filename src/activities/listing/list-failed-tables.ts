@@ -21,6 +21,7 @@ export async function listFailedTables(
     items: failures.filter((failure) => failure.kind === kind).map(({ table }) => refOf(table.replace(/^view /, ''))),
     refused: [],
     namespacesLeftOut: 0,
+    otherKinds: 0,
     ...(nextPageToken ? { cursor: { parents: [], failures: nextPageToken } } : {}),
   };
 }

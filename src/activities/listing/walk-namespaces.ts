@@ -29,6 +29,8 @@ export interface Walked<T> {
   refused: RefusedNamespace[];
   /** Namespaces that the filter leaves out with everything below them. Nothing was requested of them. */
   namespacesLeftOut: number;
+  /** Objects of kinds that are not read. */
+  otherKinds: number;
   /** Where to continue; absent if the walk is complete. */
   cursor?: WalkCursor;
 }
@@ -123,7 +125,8 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   const refused: RefusedNamespace[] = [];
   let requests = 0;
   let namespacesLeftOut = 0;
-  const walked = () => ({ items: [...items.values()], refused, namespacesLeftOut });
+  let otherKinds = 0;
+  const walked = () => ({ items: [...items.values()], refused, namespacesLeftOut, otherKinds });
   const isFull = () => refused.length >= MAX_REFUSED || requests >= MAX_REQUESTS || isOver?.();
   const proof = new NamespaceProof(upstream, onProgress);
   /** An empty page if a namespace below the root cannot be listed, or is gone. */
@@ -155,6 +158,7 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
           orNothing<T>(at.path, cursor.parents.length === 0),
         );
         onProgress();
+        otherKinds += page.otherKinds ?? 0;
         for (const item of page.items) items.set(JSON.stringify([item.namespace, item.name]), item);
         const next = nextPlace(at, page, what, at.path);
         cursor.namespace = next && { path: at.path, ...next };
