@@ -7,6 +7,7 @@ import { withFooterMetrics } from './ingest/footer-metrics.ts';
 import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
 import { OutcomeList } from './outcomes/outcome-list.ts';
+import { knownTable } from './plan/known-table.ts';
 import { ancestryOf } from './plan/select-snapshots.ts';
 import { selectedColumns } from './plan/selected-columns.ts';
 import { activeUnlessCounted } from './runtime/active-connector.ts';
@@ -37,7 +38,7 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
       const connector = await activeUnlessCounted(deps, input.connectorId, reached !== undefined);
       if (!connector) return { counts: { ...resume?.counts, filesIngested: filesBefore }, at: reached };
       await using upstream = await openUpstream(deps, connector);
-      await using opened = await upstream.openTable(table);
+      await using opened = await upstream.openTable(table, knownTable(deps, connector, table));
       const reader = withFooterMetrics(opened, connector.properties, deps.logger);
       const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
       const base = input.base === undefined ? undefined : BigInt(input.base);

@@ -7,7 +7,7 @@
  */
 
 import type { NamespacePath, TableRef } from '../contract/upstream-names.ts';
-import type { TableFormat, TableReader } from '../formats/table-reader.ts';
+import type { KnownTable, TableFormat, TableReader } from '../formats/table-reader.ts';
 import type { Usage } from '../storage/usage.ts';
 
 export interface PageRequest {
@@ -44,8 +44,12 @@ export interface UpstreamCatalog extends AsyncDisposable {
    * The table's current fingerprint, at the cost of one cheap request. It equals `known` if the table is unchanged since that one.
    */
   fingerprint(table: TableRef, known?: string): Promise<string>;
-  /** Reads the table's metadata. The reader serves this one state of the table, even if the table changes later. */
-  openTable(table: TableRef): Promise<TableReader>;
+  /**
+   * Reads the table's metadata. The reader serves this one state of the table, even if the table changes later.
+   *
+   * @param known returns what the catalog has of the table. Only some formats need it, so that the others cost no call.
+   */
+  openTable(table: TableRef, known?: () => Promise<KnownTable | undefined>): Promise<TableReader>;
   /** Views directly in `namespace`, in a stable order. Absent, like `describeView`, if the upstream has no views. */
   listViews?(namespace: NamespacePath, page: PageRequest): Promise<Page<ViewRef>>;
   describeView?(view: ViewRef): Promise<ViewDescriptor>;

@@ -22,6 +22,16 @@ export interface TableDescriptor {
   refs: SnapshotRef[];
 }
 
+/** What the catalog has of a table already. A format without ids of its own continues these. */
+export interface KnownTable {
+  uuid: string;
+  /** Of the last state that was ingested completely; otherwise empty, or no fingerprint at all. */
+  fingerprint: string;
+  /** All versions. */
+  schemas: { id: number; json: string }[];
+  partitionSpecs: PartitionSpec[];
+}
+
 export interface PartitionSpec {
   specId: number;
   fields: { fieldId: number; name: string; transform: string; sourceIds: number[] }[];

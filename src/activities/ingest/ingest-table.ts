@@ -2,6 +2,7 @@ import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts'
 import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { collectGarbageSoon } from '../../storage/collect-garbage.ts';
+import { knownTable } from '../plan/known-table.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import { planTable, type TablePlan } from '../plan/table-plan.ts';
 import { applyPlan } from './apply-plan.ts';
@@ -18,11 +19,11 @@ const LARGE_METADATA_BYTES = 8 * 1024 * 1024;
  * Every write is an upsert, so that it can be run again at any point.
  */
 export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
-  const { upstream, table } = input;
+  const { upstream, table, deps, connector } = input;
   const began = performance.now();
   let reader: TableReader;
   try {
-    reader = await upstream.openTable(table);
+    reader = await upstream.openTable(table, knownTable(deps, connector, table));
   } catch (error) {
     if (error instanceof NotATableError) return passOver(input, error);
     throw error;

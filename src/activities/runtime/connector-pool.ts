@@ -2,7 +2,7 @@ import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import type { TableReader } from '../../formats/table-reader.ts';
+import type { KnownTable, TableReader } from '../../formats/table-reader.ts';
 import type { Usage } from '../../storage/usage.ts';
 
 /** How long an upstream stays open when no activity uses it: the next page or table usually comes soon. */
@@ -109,8 +109,8 @@ class Lease implements UpstreamCatalog {
     return this.#upstream.fingerprint(table, known).catch(this.#failed);
   }
 
-  openTable(table: TableRef): Promise<TableReader> {
-    return this.#upstream.openTable(table).catch(this.#failed);
+  openTable(table: TableRef, known?: () => Promise<KnownTable | undefined>): Promise<TableReader> {
+    return this.#upstream.openTable(table, known).catch(this.#failed);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,6 +12,7 @@ import { countBindings, listBindings, lookupBindings, markMissing } from '../sto
 import { getConnector } from '../store/connectors/connectors.ts';
 import { write } from '../store/database/transaction.ts';
 import { createEnsureRpcs } from './ensure-rpcs.ts';
+import { createReadBoundTable } from './read-bound-table.ts';
 
 /** The cursor is the upstream name of the last binding of a page. */
 const tokens: PageTokens<UpstreamName> = new PageTokens(
@@ -25,6 +26,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
   const { db, clock } = deps;
   return {
     ...createEnsureRpcs(deps),
+    ...createReadBoundTable(deps),
 
     async lookupBindings({ connectorId, kind, names }) {
       checkRequest(connectorId, kind, 'names', names);

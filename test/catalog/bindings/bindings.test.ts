@@ -218,3 +218,41 @@ describe('bindings', () => {
     expect(await resolve()).toMatchObject({ tableId });
   });
 });
+
+describe('what the catalog has of a bound table', () => {
+  const read = async (connectorId: string, name: string) => {
+    const parts = [];
+    const upstream = upstreamName(name);
+    for await (const part of catalog.clients.bindings.readBoundTable({ connectorId, upstream })) parts.push(part);
+    return parts;
+  };
+
+  it('is its state and all versions of its schema', async () => {
+    const { connectorId, ensureTable } = await setUp();
+    const fields = [{ fieldId: 1000, name: 'p', transform: 'identity', sourceIds: [1] }];
+    const json = (id: number) =>
+      JSON.stringify({ ...JSON.parse(SCHEMA.json), 'schema-id': id, doc: 'x'.repeat(200_000) });
+    // Not in order.
+    const tableId = await ensureTable('t', {
+      uuid: 'u',
+      schemas: [2, 0].map((schemaId) => ({ schemaId, json: json(schemaId) })),
+      partitionSpecs: [{ specId: 3, fields }],
+    });
+    await catalog.clients.tables.putTableSchema({ tableId, schema: { schemaId: 1, json: json(1) } });
+    const upstream = { fingerprint: '7:1:e' };
+    await catalog.clients.ingestion.updateTable({ table: { tableId, upstream }, updateMask: ['upstream.fingerprint'] });
+    const [first, ...parts] = await read(connectorId, 't');
+    expect(first?.state).toEqual({ uuid: 'u', fingerprint: '7:1:e', partitionSpecs: [{ specId: 3, fields }] });
+    expect(parts.map(({ schemas }) => schemas)).toEqual([
+      [0, 1].map((schemaId) => ({ schemaId, json: json(schemaId), columns: [] })),
+      [{ schemaId: 2, json: json(2), columns: [] }],
+    ]);
+  });
+
+  it('is nothing for a name that is not bound', async () => {
+    const { connectorId, ensureView } = await setUp();
+    await ensureView('v');
+    expect(await read(connectorId, 'v')).toEqual([]);
+    expect(await failure(read('con_none', 't'))).toMatchObject({ code: 'NOT_FOUND' });
+  });
+});

@@ -1,4 +1,4 @@
-import type { Insertable, Kysely } from 'kysely';
+import { type Insertable, type Kysely, sql } from 'kysely';
 import type { TableSchema } from '../../../generated/reconciler/v1/tables.ts';
 import { type LeafColumn, leafColumns } from '../../../stats/leaf-columns.ts';
 import { METADATA_COLUMNS } from '../../../stats/metadata-columns.ts';
@@ -35,6 +35,26 @@ export async function findSchema(db: Db, tableNum: number, schemaId: number): Pr
 
 const byId = compiledQuery((db, tableNum: number, schemaId: number) =>
   db.selectFrom('table_schemas').select('json').where('table_num', '=', tableNum).where('schema_id', '=', schemaId),
+);
+
+/** All versions of a table's schema by id, without their columns. One is read at a time, because each may have megabytes. */
+export async function* allSchemas(db: Db, tableNum: number): AsyncGenerator<TableSchema> {
+  for (let after = -1; ; ) {
+    const [row] = await nextSchema(db, tableNum, after);
+    if (!row) return;
+    yield { schemaId: row.schema_id, json: row.json, columns: [] };
+    after = row.schema_id;
+  }
+}
+
+const nextSchema = compiledQuery((db, tableNum: number, after: number) =>
+  db
+    .selectFrom('table_schemas')
+    .select(['schema_id', 'json'])
+    .where('table_num', '=', tableNum)
+    .where('schema_id', '>', after)
+    .orderBy('schema_id')
+    .limit(sql.lit(1)),
 );
 
 /** The schema with its leaf columns. */

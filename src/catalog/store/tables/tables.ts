@@ -207,7 +207,7 @@ export async function tableMessage(db: Db, row: StoredTable): Promise<Table> {
     location: row.location,
     properties: jsonMap(row.properties),
     schema: row.schema_id === null ? undefined : await findSchema(db, row.table_num, row.schema_id),
-    partitionSpecs: (JSON.parse(row.partition_specs) as unknown[]).map(PartitionSpec.fromJSON),
+    partitionSpecs: specsOf(row),
     defaultSpecId: row.default_spec_id,
     currentSnapshotId: row.current_snapshot_id === null ? undefined : BigInt(row.current_snapshot_id),
     refs: (JSON.parse(row.refs) as unknown[]).map(SnapshotRef.fromJSON),
@@ -218,4 +218,8 @@ export async function tableMessage(db: Db, row: StoredTable): Promise<Table> {
     metadataLocation: row.metadata_location,
     unreadableSnapshots: 0,
   };
+}
+
+export function specsOf({ partition_specs }: Pick<TableRow, 'partition_specs'>): PartitionSpec[] {
+  return (JSON.parse(partition_specs) as unknown[]).map(PartitionSpec.fromJSON);
 }
