@@ -93,6 +93,35 @@ export class WireReader {
     return stop;
   }
 
+  /**
+   * Skips fields of the usual encoding: a tag of one byte, then a number of up to nine bytes, so that it is not negative, or a length of one
+   * byte. Most of a message of file changes is skipped, so this reads the bytes directly.
+   *
+   * @returns the position, at `end` or at the first field of another kind, which may be malformed
+   */
+  skipShort(end: number): number {
+    const { buffer } = this;
+    let position = this.position;
+    while (position + 1 < end) {
+      const tag = buffer[position] as number;
+      if (tag < 8 || tag > 127) break;
+      let next = position + 1;
+      let byte = buffer[next++] as number;
+      if ((tag & 7) === LENGTH) {
+        if (byte > 127 || next + byte > end) break;
+        position = next + byte;
+      } else if ((tag & 7) === VARINT) {
+        // The tenth byte would hold the highest bit.
+        const last = Math.min(end, next + 8);
+        while (byte > 127 && next < last) byte = buffer[next++] as number;
+        if (byte > 127) break;
+        position = next;
+      } else break;
+    }
+    this.position = position;
+    return position;
+  }
+
   /** Skips a field's value. */
   skip(tag: number, end: number): void {
     switch (tag & 7) {

@@ -64,7 +64,7 @@ function changesMessage(bytes: Uint8Array, slices: number[]): CommitMessage {
       const changes: ParsedChange[] = [];
       for (let index = from; index < to; index += 1) {
         const [start, end] = [slices[index * 2] as number, slices[index * 2 + 1] as number];
-        changes.push(parser.parse(start, end, `changes.changes[${index}]`));
+        changes.push(parser.parse(start, end, index));
       }
       return changes;
     },

@@ -21,6 +21,16 @@ const UNKNOWN_COUNT = -1;
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** A field of a change, named within the change, is wrong. */
+class InvalidField extends Error {
+  readonly field: string;
+
+  constructor(field: string, description: string) {
+    super(description);
+    this.field = field;
+  }
+}
+
 /** Reads file changes one after the other. Snapshot ids repeat, so the text of the last one is kept. */
 export class FileChangeParser {
   readonly #reader: WireReader;
@@ -35,19 +45,21 @@ export class FileChangeParser {
   /**
    * Reads the FileChange between two positions of the bytes.
    *
-   * @param at the change's field in the request, for errors
+   * @param index the change's number in the request, for errors
    * @throws InvalidRequest if it is malformed or holds what cannot be stored
    */
-  parse(start: number, end: number, at: string): ParsedChange {
+  parse(start: number, end: number, index: number): ParsedChange {
     try {
-      return this.#change(start, end, at);
+      return this.#change(start, end);
     } catch (error) {
+      const at = `changes.changes[${index}]`;
       if (error instanceof MalformedMessage) throw invalid(at, `is malformed: ${error.message}`);
+      if (error instanceof InvalidField) throw invalid(`${at}.${error.field}`, error.message);
       throw error;
     }
   }
 
-  #change(start: number, end: number, at: string): ParsedChange {
+  #change(start: number, end: number): ParsedChange {
     const reader = this.#reader;
     reader.position = start;
     let kind = 0;
@@ -66,18 +78,17 @@ export class FileChangeParser {
         fileStart = reader.position;
         reader.position = fileEnd;
       } else if (tag === CHANGE.kind) kind = reader.int64(end);
-      else if (tag === CHANGE.sequenceNumber) sequenceNumber = count(reader.int64(end), at, 'sequence_number');
-      else if (tag === CHANGE.fileSequenceNumber)
-        fileSequenceNumber = count(reader.int64(end), at, 'file_sequence_number');
+      else if (tag === CHANGE.sequenceNumber) sequenceNumber = count(reader.int64(end), 'sequence_number');
+      else if (tag === CHANGE.fileSequenceNumber) fileSequenceNumber = count(reader.int64(end), 'file_sequence_number');
       else if (tag === CHANGE.addedSnapshotId) {
         reader.varint(end);
         addedSnapshotId = this.#snapshotId();
-      } else if (tag === CHANGE.entryNumber) entryNumber = count(reader.int64(end), at, 'entry_number');
+      } else if (tag === CHANGE.entryNumber) entryNumber = count(reader.int64(end), 'entry_number');
       else reader.skip(tag, end);
     }
-    if (kind !== 1 && kind !== 2) throw invalid(`${at}.kind`, 'is required: ADDED or REMOVED');
-    if (fileStart < 0) throw invalid(`${at}.file`, 'is required');
-    const change = this.#file(fileStart, fileEnd, kind === 1, `${at}.file`);
+    if (kind !== 1 && kind !== 2) throw new InvalidField('kind', 'is required: ADDED or REMOVED');
+    if (fileStart < 0) throw new InvalidField('file', 'is required');
+    const change = this.#file(fileStart, fileEnd, kind === 1);
     change.sequenceNumber = sequenceNumber;
     change.fileSequenceNumber = fileSequenceNumber;
     change.addedSnapshotId = addedSnapshotId;
@@ -95,7 +106,7 @@ export class FileChangeParser {
     return this.#id;
   }
 
-  #file(start: number, end: number, added: boolean, at: string): ParsedChange {
+  #file(start: number, end: number, added: boolean): ParsedChange {
     const reader = this.#reader;
     reader.position = start;
     let path: Uint8Array = NO_BYTES;
@@ -112,7 +123,7 @@ export class FileChangeParser {
       const tag = reader.tag(end);
       switch (tag) {
         case FILE.path:
-          path = pathBytes(reader, end, at, 'file_path');
+          path = pathBytes(reader, end, 'file.file_path');
           break;
         case FILE.content:
           content = reader.int64(end);
@@ -122,38 +133,39 @@ export class FileChangeParser {
           break;
         case FILE.recordCount:
           recordCount = reader.int64(end);
-          if (recordCount !== UNKNOWN_COUNT) count(recordCount, at, 'record_count');
+          if (recordCount !== UNKNOWN_COUNT) count(recordCount, 'file.record_count');
           break;
         case FILE.fileSize:
-          fileSize = count(reader.int64(end), at, 'file_size_in_bytes');
+          fileSize = count(reader.int64(end), 'file.file_size_in_bytes');
           break;
         case FILE.specId:
           specId = reader.int64(end);
-          if (!(specId >= 0 && specId < 2 ** 31)) throw invalid(`${at}.spec_id`, 'is no spec id');
+          if (!(specId >= 0 && specId < 2 ** 31)) throw new InvalidField('file.spec_id', 'is no spec id');
           break;
         case FILE.partition:
-          partition = [...(partition ?? []), partitionKeyPart(reader, reader.lengthEnd(end))];
+          partition ??= [];
+          partition.push(partitionKeyPart(reader, reader.lengthEnd(end)));
           break;
         case FILE.column:
-          checkColumn(reader, reader.lengthEnd(end), at);
+          checkColumn(reader, reader.lengthEnd(end));
           break;
         case FILE.contentOffset:
-          contentOffset = count(reader.int64(end), at, 'content_offset');
+          contentOffset = count(reader.int64(end), 'file.content_offset');
           break;
         case FILE.contentSize:
-          contentSize = count(reader.int64(end), at, 'content_size_in_bytes');
+          contentSize = count(reader.int64(end), 'file.content_size_in_bytes');
           break;
         case FILE.referencedDataFile:
-          referencedPath = pathBytes(reader, end, at, 'referenced_data_file').toString() || null;
+          referencedPath = pathBytes(reader, end, 'file.referenced_data_file').toString() || null;
           break;
         default:
           reader.skip(tag, end);
       }
     }
-    if (path.length === 0) throw invalid(`${at}.file_path`, 'is required');
+    if (path.length === 0) throw new InvalidField('file.file_path', 'is required');
     if (added && !(format >= 1 && format <= MAX_FORMAT))
-      throw invalid(`${at}.file_format`, 'is required: PARQUET, ORC, AVRO or PUFFIN');
-    const kind = added ? fileKind(content, contentOffset, at) : DATA;
+      throw new InvalidField('file.file_format', 'is required: PARQUET, ORC, AVRO or PUFFIN');
+    const kind = added ? fileKind(content, contentOffset) : DATA;
     return {
       added,
       pathHash: pathHash(path, contentOffset),
@@ -172,33 +184,33 @@ export class FileChangeParser {
   }
 }
 
-function fileKind(content: number, contentOffset: number, at: string): FileKind {
+function fileKind(content: number, contentOffset: number): FileKind {
   const vector = contentOffset >= 0;
   if (content === 2) return vector ? DELETION_VECTOR : POSITION_DELETES;
   if (content !== 1 && content !== 3)
-    throw invalid(`${at}.file_content`, 'is required: DATA, POSITION_DELETES or EQUALITY_DELETES');
-  if (vector) throw invalid(`${at}.content_offset`, 'is for deletion vectors, which are POSITION_DELETES');
+    throw new InvalidField('file.file_content', 'is required: DATA, POSITION_DELETES or EQUALITY_DELETES');
+  if (vector) throw new InvalidField('file.content_offset', 'is for deletion vectors, which are POSITION_DELETES');
   return content === 1 ? DATA : EQUALITY_DELETES;
 }
 
-function count(value: number, at: string, field: string): number {
+function count(value: number, field: string): number {
   if (value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value;
-  throw invalid(`${at}.${field}`, `is not within 0 and ${Number.MAX_SAFE_INTEGER}`);
+  throw new InvalidField(field, `is not within 0 and ${Number.MAX_SAFE_INTEGER}`);
 }
 
-function pathBytes(reader: WireReader, end: number, at: string, field: string): Buffer {
+function pathBytes(reader: WireReader, end: number, field: string): Buffer {
   const stop = reader.lengthEnd(end);
   const length = stop - reader.position;
   if (length > MAX_PATH_BYTES)
-    throw invalid(`${at}.${field}`, `has ${length} bytes, at most ${MAX_PATH_BYTES} are allowed`);
+    throw new InvalidField(field, `has ${length} bytes, at most ${MAX_PATH_BYTES} are allowed`);
   const path = reader.bytes(stop);
-  if (path.includes(0)) throw invalid(`${at}.${field}`, 'holds a NUL character');
+  if (path.includes(0)) throw new InvalidField(field, 'holds a NUL character');
   return path;
 }
 
 /** Clients differ in the order of the fields, too. Each part begins with its field's id. */
-function keyOf(parts: Uint8Array[]): Buffer {
-  return Buffer.concat(parts.length > 1 ? parts.sort(Buffer.compare) : parts);
+function keyOf(parts: Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts.sort(Buffer.compare));
 }
 
 /**
@@ -216,21 +228,22 @@ function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
     else if (tag === PARTITION.value) value = reader.bytes(reader.lengthEnd(end));
     else reader.skip(tag, end);
   }
-  const head = Buffer.alloc(9);
-  head.writeUInt32BE(fieldId, 0);
-  if (value === undefined) return head.subarray(0, 5);
-  const key = partitionKey({ type, value });
-  head.writeUInt8(1, 4);
-  head.writeUInt32BE(key.length, 5);
-  return Buffer.concat([head, key]);
+  const key = value && partitionKey({ type, value });
+  const part = Buffer.allocUnsafe(key === undefined ? 5 : 9 + key.length);
+  part.writeUInt32BE(fieldId, 0);
+  part[4] = key === undefined ? 0 : 1;
+  if (key === undefined) return part;
+  part.writeUInt32BE(key.length, 5);
+  part.set(key, 9);
+  return part;
 }
 
 /** Checks a column's statistics: an error must show now and not when they are read. */
-function checkColumn(reader: WireReader, end: number, at: string): void {
-  while (reader.position < end) {
+function checkColumn(reader: WireReader, end: number): void {
+  while (reader.skipShort(end) < end) {
     const tag = reader.tag(end);
     if (tag === COLUMN.valueCount || tag === COLUMN.nullCount || tag === COLUMN.nanCount || tag === COLUMN.size) {
-      if (reader.int64(end) < 0) throw invalid(`${at}.columns`, `hold a count below 0 (field ${tag >>> 3})`);
+      if (reader.int64(end) < 0) throw new InvalidField('file.columns', `hold a count below 0 (field ${tag >>> 3})`);
     } else reader.skip(tag, end);
   }
 }
