@@ -1,6 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { FileGroupInput, GroupOutcome, TableHeartbeat } from '../contract/activities.ts';
+import { EncodedChanges } from './ingest/ahead/encoded-changes.ts';
 import { abortIfTableChanged } from './ingest/changed-table.ts';
 import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
@@ -53,13 +54,15 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
         streamChanges({
           deps,
           header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
-          batches: reader.fileChanges(snapshotId, {
-            base,
-            from: start ?? group.from,
-            to: group.to,
-            columnIds,
-            signal: heartbeat.signal,
-          }),
+          changes: new EncodedChanges(
+            reader.fileChanges(snapshotId, {
+              base,
+              from: start ?? group.from,
+              to: group.to,
+              columnIds,
+              signal: heartbeat.signal,
+            }),
+          ),
           from: start,
           finish: () => ({ $case: 'groupFinish', value: { group: groupName(group) } }),
           beat: (sent, acknowledged) =>

@@ -80,11 +80,11 @@ describe('a pack whose outcomes cannot be recorded', () => {
 describe('a pack whose slice is over', () => {
   it('returns what is done, with the interrupted table and its cursor', async () => {
     const { upstream, pack } = await connect();
-    passTime(upstream, { table: 'c', snapshotId: 2n, position: 0 }, 60_000);
+    passTime(upstream, { table: 'c', snapshotId: 1n, position: 0 }, 60_000);
     expect(await run(() => pack({ sliceSeconds: 60 }))).toMatchObject({
-      counts: { snapshotsIngested: 5, filesIngested: 11, tablesChanged: 2 },
+      counts: { snapshotsIngested: 4, filesIngested: 9, tablesChanged: 2 },
       done: 3,
-      again: [{ table: 2, cursor: { snapshotId: '2', position: 1 }, changed: true }],
+      again: [{ table: 2, cursor: { snapshotId: '1', position: 1 }, changed: true }],
     });
     expect(upstream.reads.map(({ table }) => table)).not.toContain('d');
   });
@@ -92,7 +92,10 @@ describe('a pack whose slice is over', () => {
   it('does not return the table that it has just finished', async () => {
     const { upstream, pack } = await connect();
     upstream.inParts = false;
-    passTime(upstream, { table: 'b', snapshotId: 2n, position: 0 }, 60_000);
+    fakeOnly(['Date']);
+    upstream.onTurn = (snapshotId, table) => {
+      if (table === 'b' && snapshotId === 2n) jest.setSystemTime(Date.now() + 60_000);
+    };
     expect(await run(() => pack({ sliceSeconds: 60 }))).toMatchObject({
       counts: { snapshotsIngested: 4, filesIngested: 8, tablesChanged: 2 },
       done: 2,
@@ -171,7 +174,7 @@ describe('an attempt after one that broke off', () => {
 });
 
 describe('a pack that is cancelled', () => {
-  /** Cancels the activity while it reads the second snapshot of this table. */
+  /** Cancels the activity while it ingests the second snapshot of this table. */
   async function cancelled(at: string, details: Partial<ActivityCancellationDetails>) {
     const { upstream, pack } = await connect();
     const env = environment();
@@ -179,11 +182,11 @@ describe('a pack that is cancelled', () => {
     env.on('heartbeat', (sent: PackHeartbeat) => {
       last = throughJson(sent);
     });
-    upstream.onBatch = (snapshotId, _, table) => {
+    upstream.onTurn = (snapshotId, table) => {
       if (table === at && snapshotId === 2n) env.cancel('CANCELLED', new ActivityCancellationDetails(details));
     };
     const [outcome] = await Promise.allSettled([env.run(() => inWorker({ heartbeatMs: 60_000 }, pack))]);
-    upstream.onBatch = () => {};
+    upstream.onTurn = () => {};
     return { outcome, last, upstream, pack };
   }
 

@@ -4,6 +4,9 @@ import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader
 import { nearestCaptured } from '../plan/snapshot-plan.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
+import { dueSnapshots } from './ahead/due-snapshots.ts';
+import { Peekable } from './ahead/peekable.ts';
+import { type NextChanges, ReadAhead } from './ahead/read-ahead.ts';
 import { isDataLoss } from './changed-table.ts';
 import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
@@ -46,25 +49,18 @@ async function ingestReadable(
   unreadable: UnreadableSnapshots,
 ): Promise<IngestedSnapshots> {
   const { deps, heartbeat } = input;
+  await using ahead = new ReadAhead(reader, { columnIds: plan.columnIds, signal: heartbeat.signal });
   const { tableId } = plan.ensured.stored;
-  const { todo, messages } = plan.snapshots;
+  const { messages } = plan.snapshots;
   const captured = new Set(plan.snapshots.captured);
   const newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
   const schemaIds = new Set(plan.olderSchemaIds).add(reader.descriptor.currentSchemaId);
   let moved = false;
-  const done = plan.capture.mode === 'METADATA_ONLY' ? plan.snapshots.known : plan.snapshots.captured;
-  const isVerified = upTo(plan.full ? progress.cursor?.verified : undefined, todo);
-  const wasTried = upTo(progress.unreadable?.last, todo);
-  let left = todo.size;
-  for await (const snapshot of reader.snapshots(todo)) {
+  const due = new Peekable(dueSnapshots(plan, reader, progress));
+  for await (const { snapshot, isTried, isLast } of due) {
     heartbeat.signal.throwIfAborted();
     const { snapshotId, schemaId } = snapshot;
-    left -= 1;
     const stored = messages.get(snapshotId);
-    // Both are asked about each snapshot, so that they notice where their part ends.
-    const [isDone, isTried] = [isVerified(snapshotId), wasTried(snapshotId)];
-    if (isDone && done.has(snapshotId)) continue;
-    if (isTried && stored?.unreadable) continue;
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
       await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
@@ -72,18 +68,19 @@ async function ingestReadable(
     if (plan.capture.mode === 'METADATA_ONLY') {
       if (await putMetadata(deps, tableId, snapshot, stored)) progress.rowsWritten += 1;
       if (!stored) progress.snapshots += 1;
-      if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
+      if (endsSlice(snapshotId, isLast)) return { captured, moved, isComplete: false };
       continue;
     }
     const newest = newestCapturedBefore(snapshotId);
-    const put = putOf(snapshot, { plan, input, reader, progress, captured, newest });
+    const put = putOf(snapshot, { plan, input, reader, ahead, progress, captured, newest });
+    put.onRead = () => ahead.begin(async () => (progress.isOver ? undefined : nextChanges(snapshotId)));
     let ingested = await unlessLost(put, input);
     // Only the base may be lost.
     if ('error' in ingested && put.base !== undefined)
       ingested = await unlessLost({ ...put, base: undefined, baseReadable: false }, input);
     if ('error' in ingested) {
       await unreadable.add(snapshot, ingested.error, isTried);
-      if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
+      if (endsSlice(snapshotId, isLast)) return { captured, moved, isComplete: false };
       continue;
     }
     if ('split' in ingested) return { captured, moved, isComplete: false, split: ingested.split };
@@ -101,26 +98,28 @@ async function ingestReadable(
     progress.rowsWritten += rowsWritten;
     moved ||= tableUpdated;
     captured.add(snapshotId);
-    if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
+    if (endsSlice(snapshotId, isLast)) return { captured, moved, isComplete: false };
   }
   return { captured, moved, isComplete: true };
 
+  /** What is read after this snapshot, if that comes in. */
+  async function nextChanges(snapshotId: bigint): Promise<NextChanges | undefined> {
+    const next = (await due.peek())?.snapshot;
+    if (!next) return undefined;
+    const stored = messages.get(next.snapshotId);
+    const parent = next.parentSnapshotId === snapshotId ? snapshotId : undefined;
+    const base = stored?.captured
+      ? stored.baseSnapshotId
+      : (parent ?? nearestCaptured(plan.snapshots.ancestry, captured, next.parentSnapshotId));
+    return base === undefined ? undefined : { snapshotId: next.snapshotId, base };
+  }
+
   /** A slice makes some progress, however long planning takes: it ends after a snapshot, and never before one. */
-  function endsSlice(snapshotId: bigint): boolean {
+  function endsSlice(snapshotId: bigint, isLast: boolean): boolean {
     progress.cursor = plan.full ? { verified: String(snapshotId) } : undefined;
     progress.beat();
-    return left > 0 && progress.isOver;
+    return !isLast && progress.isOver;
   }
-}
-
-/** Whether an earlier slice or attempt has dealt with a snapshot: one up to `last`. If that is gone by now, it deals with all again. */
-function upTo(last: string | undefined, todo: ReadonlySet<bigint>): (snapshotId: bigint) => boolean {
-  let isBefore = last !== undefined && todo.has(BigInt(last));
-  return (snapshotId) => {
-    const wasBefore = isBefore;
-    if (String(snapshotId) === last) isBefore = false;
-    return wasBefore;
-  };
 }
 
 /** Ingests or splits a snapshot. @returns the error if the snapshot's metadata, or its base's, is gone or broken */
@@ -129,6 +128,7 @@ async function unlessLost(
   input: TableIngest,
 ): Promise<Put | { split: TableSplit } | { error: CodedError }> {
   try {
+    await put.ahead.keepOnly(put.snapshot.snapshotId, put.base);
     const groups = await splitIfBig(put, input);
     return groups?.split ? { split: groups.split } : await putSnapshot({ ...put, groups });
   } catch (error) {
@@ -141,6 +141,7 @@ interface PutContext {
   plan: TablePlan;
   input: TableIngest;
   reader: TableReader;
+  ahead: ReadAhead;
   progress: IngestProgress;
   captured: ReadonlySet<bigint>;
   newest: bigint | undefined;
@@ -148,7 +149,7 @@ interface PutContext {
 
 function putOf(
   snapshot: SnapshotDescriptor,
-  { plan, input, reader, progress, captured, newest }: PutContext,
+  { plan, input, reader, ahead, progress, captured, newest }: PutContext,
 ): PutSnapshot {
   const { deps, heartbeat, resume } = input;
   const { ancestry, messages, last, expired } = plan.snapshots;
@@ -158,6 +159,7 @@ function putOf(
   return {
     deps,
     reader,
+    ahead,
     tableId: plan.ensured.stored.tableId,
     ancestry,
     snapshot,

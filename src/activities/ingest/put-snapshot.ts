@@ -1,7 +1,7 @@
 import { ClientError, Status } from 'nice-grpc';
 import { isClaimLost } from '../../catalog-client/claim.ts';
 import type { TableCursor, TableHeartbeat } from '../../contract/activities.ts';
-import type { FileChangeBatch, LiveFileCounts } from '../../formats/table-reader.ts';
+import { EncodedChanges } from './ahead/encoded-changes.ts';
 import { stageKey } from './file-groups.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
@@ -59,12 +59,13 @@ function isMiscounted(error: unknown): error is ClientError {
 async function send(put: PutSnapshot, { whole = false, countsEntries = false } = {}): Promise<Put> {
   const { deps, reader, tableId, snapshot, heartbeat, base } = put;
   const { snapshotId } = snapshot;
+  await put.ahead.keepOnly(snapshotId, base);
   const message = toSnapshotMessage(put, put.before ? put.before.baseSnapshotId : base);
   const counted = countsEntries ? undefined : await reader.liveFileCounts(snapshotId);
-  const read = { dataFiles: 0, deleteFiles: 0 };
   // Without counts, nothing would show that the catalog lost the changes before the position.
   const from = counted && put.resume;
   const verify = put.before !== undefined;
+  const changes = put.groups ? new EncodedChanges(nothing()) : await put.ahead.take(snapshotId, { base, from });
   return streamChanges({
     deps,
     header: (first) => ({
@@ -76,17 +77,13 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
       // Only in the first stream: the later ones find the snapshot in the catalog.
       snapshot: first ? message : undefined,
     }),
-    batches: put.groups
-      ? nothing()
-      : counting(
-          read,
-          reader.fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heartbeat.signal }),
-        ),
+    changes,
+    onRead: put.onRead,
     from,
     // A verified snapshot is sent in one stream, because the catalog compares all of its files.
     whole: verify,
     finish: () => {
-      const expected = countsEntries ? read : counted;
+      const expected = countsEntries ? changes.added : counted;
       return {
         $case: 'finish',
         value: {
@@ -124,19 +121,6 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
 export function cursorAt(put: PutSnapshot, position: number | undefined): TableCursor {
   const { snapshot, verifiedUpTo: verified, unreadable } = put;
   return { snapshotId: String(snapshot.snapshotId), position, verified, unreadable };
-}
-
-/** Passes batches on, and counts the files that they add. */
-async function* counting(
-  read: LiveFileCounts,
-  batches: AsyncIterable<FileChangeBatch>,
-): AsyncGenerator<FileChangeBatch> {
-  for await (const batch of batches) {
-    for (const change of batch.changes) {
-      if (change.kind === 'added') read[change.file.content === 'DATA' ? 'dataFiles' : 'deleteFiles'] += 1;
-    }
-    yield batch;
-  }
 }
 
 async function* nothing(): AsyncGenerator<never> {}

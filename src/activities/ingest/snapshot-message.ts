@@ -8,6 +8,7 @@ import { refuseOversizeSummary } from '../plan/refuse-oversize.ts';
 import type { Ancestry } from '../plan/select-snapshots.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
+import type { ReadAhead } from './ahead/read-ahead.ts';
 
 /** The snapshot as the catalog stores it. @throws CodedError FAILED_PRECONDITION if it is too large to transfer */
 export function toSnapshotMessage(
@@ -35,6 +36,10 @@ export function toSnapshotMessage(
 export interface PutSnapshot {
   deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
   reader: TableReader;
+  /** Reads the file changes. */
+  ahead: ReadAhead;
+  /** Called when they are read. */
+  onRead?(): void;
   tableId: string;
   snapshot: SnapshotDescriptor;
   columnIds?: ReadonlySet<number>;

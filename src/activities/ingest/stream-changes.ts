@@ -1,11 +1,9 @@
 import { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers/promises';
 import { keepAlive } from '../../catalog-client/keep-alive.ts';
 import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
-import type { FileChangeBatch } from '../../formats/table-reader.ts';
 import type { CommitSnapshotRequest } from '../../generated/reconciler/internal/v1/ingestion.ts';
-import { FileChangeEncoder } from '../../wire/file-change-encoder.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
+import type { EncodedChanges } from './ahead/encoded-changes.ts';
 
 type Request = NonNullable<CommitSnapshotRequest['request']>;
 
@@ -13,11 +11,14 @@ export interface PutChanges {
   deps: Pick<ActivityDeps, 'catalog'>;
   /** The header of a stream. @param first whether it is the first stream of the call */
   header(first: boolean): Extract<Request, { $case: 'header' }>['value'];
-  batches: AsyncIterable<FileChangeBatch>;
+  /** They are closed at the end. */
+  changes: EncodedChanges;
   /** The position where the reader begins. */
   from?: number;
   /** The message that ends the last stream. Called when all changes were read. */
   finish(): Request;
+  /** Called when all changes were read, and the catalog still works on the last ones. */
+  onRead?(): void;
   /** Reports the changes sent so far in this call, those that the catalog has acknowledged, and the position after the latter. */
   beat(sent: number, acknowledged: { files: number; position?: number }): void;
   signal: AbortSignal;
@@ -44,16 +45,14 @@ const FINISHING_BEAT_MS = 10_000;
 
 /** Sends the changes of a snapshot to the catalog in one or more streams, the last of which ends with `finish`. */
 export async function streamChanges(put: PutChanges): Promise<Put> {
-  const batches = put.batches[Symbol.asyncIterator]();
   try {
-    return await sendBatches(put, batches);
+    return await send(put);
   } finally {
-    // A reader that is left in the middle keeps its memory, for which others may wait.
-    await batches.return?.();
+    await put.changes.close();
   }
 }
 
-async function sendBatches(put: PutChanges, batches: AsyncIterator<FileChangeBatch>): Promise<Put> {
+async function send(put: PutChanges): Promise<Put> {
   const { deps, signal } = put;
   const sum: Put = { files: 0, rowsWritten: 0, tableUpdated: false };
   const began = Date.now();
@@ -67,9 +66,10 @@ async function sendBatches(put: PutChanges, batches: AsyncIterator<FileChangeBat
       .commitSnapshot(
         ahead({
           header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
-          batches,
+          changes: put.changes,
           endsAfter: (changes) => !put.whole && (changes >= CHANGES_PER_STREAM || isOver()),
           finish: () => encodeCommitRequest(put.finish()),
+          onRead: put.onRead,
           part,
           beat,
         }),
@@ -101,34 +101,30 @@ function ahead(stream: Parameters<typeof requests>[0]): AsyncIterable<Uint8Array
 /** The requests of one stream: the header, changes up to a position where it may end or to the end, and `finish` at the end. */
 async function* requests(stream: {
   header: Uint8Array;
-  batches: AsyncIterator<FileChangeBatch>;
+  changes: EncodedChanges;
   endsAfter(changes: number): boolean;
   finish(): Uint8Array;
+  onRead?(): void;
   /** Output: how far this stream came. */
   part: { position?: number; ended: boolean };
   beat(files: number): void;
 }): AsyncIterable<Uint8Array> {
-  const encoder = new FileChangeEncoder();
   yield stream.header;
-  let changes = 0;
+  let sent = 0;
   for (;;) {
-    const { done, value } = await stream.batches.next();
-    if (done) {
+    const batch = await stream.changes.next();
+    if (batch === undefined) {
       stream.part.ended = true;
+      stream.onRead?.();
       break;
     }
-    // Decoding consists of microtasks only: without a turn of the event loop, chunks that are ready would not be sent.
-    await setImmediate();
-    for (const change of value.changes) {
-      const chunk = encoder.add(change);
-      if (chunk) yield chunk;
-    }
-    changes += value.changes.length;
-    stream.beat(changes);
-    stream.part.position = value.position;
-    if (value.position !== undefined && stream.endsAfter(changes)) break;
+    yield* batch.messages;
+    sent += batch.changes;
+    stream.beat(sent);
+    stream.part.position = batch.position;
+    if (batch.position !== undefined && stream.endsAfter(sent)) break;
   }
-  const rest = encoder.flush();
+  const rest = stream.changes.flush();
   if (rest) yield rest;
   if (stream.part.ended) yield stream.finish();
 }

@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { EncodedChanges } from '../../../src/activities/ingest/ahead/encoded-changes.ts';
 import { streamChanges } from '../../../src/activities/ingest/stream-changes.ts';
 import type { CatalogClients } from '../../../src/catalog-client/connect.ts';
 import type { FileChangeBatch } from '../../../src/formats/table-reader.ts';
@@ -27,7 +28,7 @@ it.each([0, 1, 2])('closes the reader if the catalog fails after %d messages', a
   const put = streamChanges({
     deps: { catalog: failingAfter(messages) },
     header: () => CommitSnapshotRequest_Header.create(),
-    batches: batches(),
+    changes: new EncodedChanges(batches()),
     finish: () => ({ $case: 'changes', value: { changes: [] } }),
     beat() {},
     signal: new AbortController().signal,

@@ -81,6 +81,8 @@ export class HistoryUpstream implements UpstreamCatalog {
   readonly reads: { table: string; snapshotId: bigint; from: number }[] = [];
   /** Called before each batch of file changes. */
   onBatch: (snapshotId: bigint, position: number, table: string) => void = () => {};
+  /** Called when a snapshot's turn comes: its files may have been read ahead by then. */
+  onTurn: (snapshotId: bigint, table: string) => void = () => {};
 
   set(state: TableState): void {
     this.state = state;
@@ -178,6 +180,7 @@ class HistoryReader implements TableReader {
 
   async liveFileCounts(snapshotId: bigint) {
     const { filesEach, hasCounts } = this.#upstream;
+    this.#upstream.onTurn(snapshotId, this.#name);
     return hasCounts ? { dataFiles: this.#filesOf(snapshotId).size * filesEach, deleteFiles: 0 } : undefined;
   }
 
