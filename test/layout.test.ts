@@ -14,7 +14,7 @@ const LAYERS = [
   ['wire'],
   ['formats', 'temporal'],
   ['storage', 'catalog-client', 'workflows', 'stack'],
-  ['telemetry', 'stats'],
+  ['telemetry', 'stats', 'protobuf'],
   ['name-patterns', 'upstream-name-hash', 'config', 'durations'],
   ['names'],
   ['contract'],

@@ -1,8 +1,8 @@
 import { CodedError } from '../errors.ts';
 import type { Addition, ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
+import { WireWriter } from '../protobuf/writer.ts';
 import { mebibytes, truncate } from '../text.ts';
 import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
-import { WireWriter } from './writer.ts';
 
 /** Size at which a chunk is complete. gRPC messages of about 1 MiB keep streams moving and memory use small. */
 const CHUNK_BYTES = 1024 * 1024;
