@@ -12,7 +12,7 @@ export interface TableDescriptor {
   /** Identifies the state of the table that was read. */
   fingerprint: string;
   properties: Record<string, string>;
-  /** Every schema, as Iceberg's spec serializes it (appendix C). */
+  /** Every schema, as Iceberg's spec serializes it (appendix C). For Delta only the current one: the others come with their snapshots. */
   schemas: { id: number; json: string }[];
   currentSchemaId: number;
   partitionSpecs: PartitionSpec[];
@@ -53,16 +53,18 @@ export interface HistoryEntry extends SnapshotIdentity {
   parentSnapshotId?: bigint;
   /** 0 in Iceberg format version 1. */
   sequenceNumber: number;
-  /** As the writer stated it: some state microseconds, or nonsense. */
-  committedAtMs: number;
-  /** Empty if a version 1 snapshot lists its manifests itself. */
+  /** Empty if a version 1 snapshot lists its manifests itself. For Delta, the path of the version's commit once it is published. */
   manifestList: string;
 }
 
 export interface SnapshotDescriptor extends HistoryEntry {
+  /** As the writer stated it: some state microseconds, or nonsense. */
+  committedAtMs: number;
   operation: string;
   summary: Record<string, string>;
   schemaId?: number;
+  /** The schema and partition spec that come with the snapshot, if the table's descriptor does not contain those of all snapshots. */
+  schema?: { id: number; json: string; partitionSpec: PartitionSpec };
   firstRowId?: number;
   addedRows?: number;
 }
@@ -102,7 +104,7 @@ export interface ContentFile {
   partition: PartitionValue[];
   /** Sorted by id. */
   columns: ColumnMetrics[];
-  /** Offset of a deletion vector in its Puffin file. The path and this offset together identify the file. */
+  /** Offset of a deletion vector in its file. The path and this offset together identify the file. */
   contentOffset?: number;
   contentSizeInBytes?: number;
   /** The only data file that the deletes apply to, from the metadata or from equal bounds of `file_path`. */
@@ -126,6 +128,8 @@ export interface Addition {
   fileSequenceNumber: number;
   /** The snapshot that added the file to the table. */
   addedSnapshotId: bigint;
+  /** The file was added then or earlier. Delta's checkpoints do not contain when: what is stored already is right. */
+  isUpperBound?: true;
 }
 
 export interface AddedFile extends Addition {
@@ -133,12 +137,19 @@ export interface AddedFile extends Addition {
   file: ContentFile;
   /** Which entry of the snapshot's metadata lists the file: a file with two entries is live twice. Absent if the format has no file twice. */
   entryNumber?: number;
+  /** If the file is live already, this addition takes the place of the earlier one (Delta protocol, "Add File"). Otherwise it is live twice. */
+  replacesLive?: true;
 }
 
 export interface RemovedFile {
   kind: 'removed';
   path: string;
   contentOffset?: number;
+  /**
+   * A data file is removed only if this deletion vector, or none, is live with it before the snapshot (Delta protocol, "Add File and Remove File");
+   * otherwise nothing changes.
+   */
+  ifVector?: { path: string; contentOffset?: number } | 'none';
   /** Only what was added so is removed; absent if all live additions of the file are. */
   addition?: Addition;
 }
@@ -184,6 +195,8 @@ export interface TableReader extends AsyncDisposable {
    * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request. Parents never form a cycle.
    */
   history(): Iterable<HistoryEntry>;
+  /** The ids of the history if it is linear and the ids are consecutive, as Delta's versions are. */
+  readonly versions?: { first: bigint; last: bigint };
   /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */
   snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor>;
   /**

@@ -59,7 +59,7 @@ export class SyntheticTable implements TableReader {
     };
   }
 
-  *history(): Iterable<HistoryEntry> {
+  *history(): Iterable<HistoryEntry & { committedAtMs: number }> {
     for (const [i, round] of this.#rounds.entries()) {
       const before = this.#rounds[i - 1];
       yield {

@@ -50,6 +50,8 @@ export interface SchemaNode {
   /** Unit of times and timestamps. */
   unit?: 'MILLIS' | 'MICROS' | 'NANOS';
   isUnsigned: boolean;
+  /** Whether a byte array is text. */
+  isText: boolean;
   /** Scale of decimals. */
   scale?: number;
   maxDefinitionLevel: number;
@@ -195,6 +197,7 @@ function schemaNode(element: Thrift, parent: SchemaNode | undefined): SchemaNode
           ? 'MICROS'
           : undefined,
     isUnsigned: converted.startsWith('UINT_') || logical.field_10?.field_2 === false,
+    isText: converted === 'UTF8' || converted === 'ENUM' || converted === 'JSON' || logical.field_1 !== undefined,
     scale: logical.field_5
       ? (logical.field_5.field_1 ?? 0)
       : converted === 'DECIMAL'

@@ -26,9 +26,16 @@ export interface PlainValues {
 export type Page =
   | { kind: 'dictionary'; values: PlainValues }
   /** A data page with indices into the dictionary, without nulls. */
-  | { kind: 'indices'; indices: Uint32Array; levels: number }
+  | ({ kind: 'indices'; indices: Uint32Array } & Levels)
   /** A data page with values, without nulls. */
-  | { kind: 'values'; values: PlainValues; levels: number };
+  | ({ kind: 'values'; values: PlainValues } & Levels);
+
+/** `levels` is the number of values including nulls. The levels themselves are present if they are requested, and not all 0. */
+export interface Levels {
+  levels: number;
+  definitions?: Uint32Array;
+  repetitions?: Uint32Array;
+}
 
 /** By default, writers make pages of 1 MiB and 20,000 values; some put a whole row group into one page. */
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
@@ -79,28 +86,16 @@ export async function* readPages(
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
   let isFirst = true;
   for (let levels = 0; levels < chunk.values && !budget.isUsedUp; ) {
-    const header = nextHeader(reader);
-    if (header === undefined) return;
-    const size = header.compressed_page_size;
-    if (!(size >= 0)) throw broken(`a page has a size of ${size} bytes`);
-    if (reader.offset + size > bytes.length) return;
-    const body = bytes.subarray(reader.offset, reader.offset + size);
-    reader.offset += size;
-    const uncompressed = header.uncompressed_page_size;
-    if (!(uncompressed >= 0 && uncompressed <= MAX_PAGE_BYTES)) {
-      throw new CodedError(
-        'FAILED_PRECONDITION',
-        `a page has ${uncompressed} uncompressed bytes; the limit is ${MAX_PAGE_BYTES}`,
-      );
-    }
+    const next = nextPage(reader, bytes);
+    if (next === undefined) return;
+    const { header, body } = next;
     // parquet.thrift, `ColumnMetaData.dictionary_page_offset`: at most one dictionary page, before all others.
     if (header.type === 'DICTIONARY_PAGE' && !isFirst) throw broken('a dictionary page is not the first page');
     isFirst = false;
     budget.pages -= 1;
-    budget.bytes -= uncompressed;
-    const needed = decodedBytes(header, leaf);
-    using _ = needed > LARGE_PAGE_BYTES ? await LARGE_PAGES.reserve(needed) : undefined;
-    const page = decode(header, body, chunk, leaf);
+    budget.bytes -= header.uncompressed_page_size;
+    using _ = await memoryFor(header, leaf);
+    const page = decode(header, body, chunk, leaf, false);
     if (page !== undefined) {
       const count = page.kind === 'dictionary' ? page.values.count : page.levels;
       budget.values -= count;
@@ -109,6 +104,52 @@ export async function* readPages(
     }
     await setImmediate();
   }
+}
+
+/**
+ * Reads the page with which the bytes begin, and its levels, which show what of nested structures is null.
+ *
+ * @returns with `length`, the bytes that it takes, and without a page if it has no values; undefined if the bytes end before the page does
+ * @throws CodedError as `readPages`
+ */
+export async function readLeveledPage(
+  bytes: Uint8Array,
+  chunk: ColumnChunk,
+  leaf: SchemaNode,
+): Promise<{ page?: Page; length: number } | undefined> {
+  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
+  const next = nextPage(reader, bytes);
+  if (next === undefined) return undefined;
+  using _ = await memoryFor(next.header, leaf);
+  return { page: decode(next.header, next.body, chunk, leaf, true), length: reader.offset };
+}
+
+/** Undefined if the bytes end before the page does. */
+function nextPage(
+  reader: { view: DataView; offset: number },
+  bytes: Uint8Array,
+): { header: Header; body: Uint8Array } | undefined {
+  const header = nextHeader(reader);
+  if (header === undefined) return undefined;
+  const size = header.compressed_page_size;
+  if (!(size >= 0)) throw broken(`a page has a size of ${size} bytes`);
+  if (reader.offset + size > bytes.length) return undefined;
+  const body = bytes.subarray(reader.offset, reader.offset + size);
+  reader.offset += size;
+  const uncompressed = header.uncompressed_page_size;
+  if (!(uncompressed >= 0 && uncompressed <= MAX_PAGE_BYTES)) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `a page has ${uncompressed} uncompressed bytes; the limit is ${MAX_PAGE_BYTES}`,
+    );
+  }
+  return { header, body };
+}
+
+/** Waits for the memory that a large page takes. */
+async function memoryFor(header: Header, leaf: SchemaNode): Promise<Disposable | undefined> {
+  const needed = decodedBytes(header, leaf);
+  return needed > LARGE_PAGE_BYTES ? LARGE_PAGES.reserve(needed) : undefined;
 }
 
 /** The memory that a page takes while it is read. Its own limits are checked later. */
@@ -134,7 +175,13 @@ function nextHeader(reader: { view: DataView; offset: number }): Header | undefi
   }
 }
 
-function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: SchemaNode): Page | undefined {
+function decode(
+  header: Header,
+  body: Uint8Array,
+  chunk: ColumnChunk,
+  leaf: SchemaNode,
+  withLevels: boolean,
+): Page | undefined {
   const uncompressed = header.uncompressed_page_size;
   switch (header.type) {
     case 'DICTIONARY_PAGE': {
@@ -145,21 +192,35 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
       const page = header.data_page_header;
       const levels = pageValues(page?.num_values, leaf);
       const all = decompress(chunk.codec, body, uncompressed);
-      const { rest, present } = versionOneLevels(all, leaf, levels, page?.definition_level_encoding);
-      return { ...content(page?.encoding, leaf, rest, present), levels };
+      const encoding = page?.definition_level_encoding;
+      const { rest, present, ...decoded } = versionOneLevels(all, leaf, levels, encoding, withLevels);
+      return { ...content(page?.encoding, leaf, rest, present), levels, ...(withLevels && decoded) };
     }
     case 'DATA_PAGE_V2': {
       const page = header.data_page_header_v2;
       const levels = pageValues(page?.num_values, leaf);
-      const before = (page?.repetition_levels_byte_length ?? 0) + (page?.definition_levels_byte_length ?? 0);
+      const repetitionBytes = page?.repetition_levels_byte_length ?? 0;
+      const before = repetitionBytes + (page?.definition_levels_byte_length ?? 0);
       const present = levels - (page?.num_nulls ?? 0);
-      if (!(before >= 0 && before <= body.length && present >= 0 && present <= levels))
+      if (
+        !(
+          repetitionBytes >= 0 &&
+          before >= repetitionBytes &&
+          before <= body.length &&
+          present >= 0 &&
+          present <= levels
+        )
+      )
         throw broken('a page has inconsistent lengths');
       const rest = body.subarray(before);
       // Levels are never compressed.
       const values =
         page?.is_compressed === false ? rest : decompress(chunk.codec, rest, Math.max(0, uncompressed - before));
-      return { ...content(page?.encoding, leaf, values, present), levels };
+      const decoded = withLevels && {
+        repetitions: versionTwoLevels(body.subarray(0, repetitionBytes), leaf.maxRepetitionLevel, levels),
+        definitions: versionTwoLevels(body.subarray(repetitionBytes, before), leaf.maxDefinitionLevel, levels),
+      };
+      return { ...content(page?.encoding, leaf, values, present), levels, ...decoded };
     }
     default:
       return undefined;
@@ -173,24 +234,43 @@ function pageValues(count: number | undefined, leaf: SchemaNode): number {
   return count;
 }
 
-/** Skips the levels of a version 1 page. Returns the bytes of its values and how many values are not null. */
-function versionOneLevels(page: Uint8Array, leaf: SchemaNode, levels: number, encoding: string | undefined) {
-  let rest = page;
+function versionTwoLevels(bytes: Uint8Array, max: number, levels: number): Uint32Array | undefined {
+  return max === 0 ? undefined : decodeHybrid(bytes, 32 - Math.clz32(max), levels);
+}
+
+/** The bytes of a version 1 page's values, how many of them are not null, and its levels. */
+function versionOneLevels(
+  page: Uint8Array,
+  leaf: SchemaNode,
+  levels: number,
+  encoding: string | undefined,
+  withLevels: boolean,
+) {
+  const repeated = splitLevels(page, leaf.maxRepetitionLevel, encoding);
+  const defined = splitLevels(repeated.rest, leaf.maxDefinitionLevel, encoding);
+  const decode = (bytes: Uint8Array | undefined, max: number) =>
+    bytes && decodeHybrid(bytes, 32 - Math.clz32(max), levels);
+  const definitions = decode(defined.bytes, leaf.maxDefinitionLevel);
   let present = levels;
-  for (const max of [leaf.maxRepetitionLevel, leaf.maxDefinitionLevel]) {
-    if (max === 0) continue;
-    if (encoding === 'BIT_PACKED') throw new CodedError('UNIMPLEMENTED', 'its levels are encoded as BIT_PACKED');
-    if (rest.length < 4) throw broken('a page ends in the middle of its levels');
-    const length = new DataView(rest.buffer, rest.byteOffset).getUint32(0, true);
-    if (4 + length > rest.length) throw broken('a page ends in the middle of its levels');
-    if (max === leaf.maxDefinitionLevel && present === levels) {
-      present = 0;
-      const decoded = decodeHybrid(rest.subarray(4, 4 + length), 32 - Math.clz32(max), levels);
-      for (const level of decoded) if (level === max) present++;
-    }
-    rest = rest.subarray(4 + length);
+  if (definitions) {
+    present = 0;
+    for (const level of definitions) if (level === leaf.maxDefinitionLevel) present++;
   }
-  return { rest, present };
+  const repetitions = withLevels ? decode(repeated.bytes, leaf.maxRepetitionLevel) : undefined;
+  return { rest: defined.rest, present, definitions, repetitions };
+}
+
+function splitLevels(
+  page: Uint8Array,
+  max: number,
+  encoding: string | undefined,
+): { bytes?: Uint8Array; rest: Uint8Array } {
+  if (max === 0) return { rest: page };
+  if (encoding === 'BIT_PACKED') throw new CodedError('UNIMPLEMENTED', 'its levels are encoded as BIT_PACKED');
+  if (page.length < 4) throw broken('a page ends in the middle of its levels');
+  const length = new DataView(page.buffer, page.byteOffset).getUint32(0, true);
+  if (4 + length > page.length) throw broken('a page ends in the middle of its levels');
+  return { bytes: page.subarray(4, 4 + length), rest: page.subarray(4 + length) };
 }
 
 function content(encoding: string | undefined, leaf: SchemaNode, bytes: Uint8Array, present: number) {

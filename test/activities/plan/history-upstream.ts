@@ -14,8 +14,11 @@ import type {
 
 export type Parentage = Pick<HistoryEntry, 'snapshotId' | 'parentSnapshotId'>;
 
+/** An entry of Iceberg's history, which has times. */
+export type TimedEntry = HistoryEntry & { committedAtMs: number };
+
 /** The history of snapshots of which only the parents matter. */
-export const historyOf = (snapshots: readonly Parentage[]): HistoryEntry[] =>
+export const historyOf = (snapshots: readonly Parentage[]): TimedEntry[] =>
   snapshots.map((parentage) => ({
     ...parentage,
     sequenceNumber: Math.abs(Number(parentage.snapshotId % 10_000n)),
@@ -24,7 +27,7 @@ export const historyOf = (snapshots: readonly Parentage[]): HistoryEntry[] =>
   }));
 
 /** The message with which a worker creates a snapshot. */
-export const messageOf = ({ sequenceNumber, committedAtMs, ...entry }: HistoryEntry) => ({
+export const messageOf = ({ sequenceNumber, committedAtMs, ...entry }: TimedEntry) => ({
   ...entry,
   sequenceNumber: BigInt(sequenceNumber),
   committedAt: new Date(committedAtMs),
@@ -140,7 +143,7 @@ class HistoryReader implements TableReader {
     };
   }
 
-  history(): readonly HistoryEntry[] {
+  history(): readonly TimedEntry[] {
     return historyOf(this.#state.snapshots);
   }
 

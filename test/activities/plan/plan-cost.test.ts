@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
-import type { HistoryEntry } from '../../../src/formats/table-reader.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { run, STEP } from '../run-activity.ts';
 import { countCalls } from './count-calls.ts';
-import { HistoryUpstream, historyOf, linear } from './history-upstream.ts';
+import { HistoryUpstream, historyOf, linear, type TimedEntry } from './history-upstream.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -44,7 +43,7 @@ function addStored(count: number): void {
     database.transaction(() => {
       for (let id = 2; id <= count; id++) {
         const [chain, published] = [1_000_000 + id, columns.published + id];
-        const [entry] = historyOf([{ snapshotId: BigInt(id), parentSnapshotId: BigInt(id - 1) }]) as [HistoryEntry];
+        const [entry] = historyOf([{ snapshotId: BigInt(id), parentSnapshotId: BigInt(id - 1) }]) as [TimedEntry];
         const own = {
           snapshot_id: String(id),
           parent_snapshot_id: String(id - 1),

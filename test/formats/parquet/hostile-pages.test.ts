@@ -96,6 +96,7 @@ function leafOf(more: Partial<SchemaNode>): SchemaNode {
     isList: false,
     isMap: false,
     isUnsigned: false,
+    isText: false,
     ...levels,
     ...more,
   };

@@ -1,0 +1,129 @@
+import { fileError } from '../../malformed.ts';
+import type { AddAction } from '../actions.ts';
+import { readFileActions, readSmallActions, type SmallActions } from '../log/commit.ts';
+import type { DeltaLog } from '../log/delta-log.ts';
+import type { SidecarAction } from '../log/log-actions.ts';
+import type { Checkpoint } from '../log/log-listing.ts';
+import type { LogStore } from '../log/log-store.ts';
+import { ParquetCheckpoint } from './parquet-checkpoint.ts';
+
+/** A part of a checkpoint that is read independently: a row group of a Parquet file, or a JSON file as a whole. */
+export interface CheckpointUnit {
+  file: CheckpointFilePath;
+  group: number;
+  /** According to the footer; absent if it does not say. */
+  counts?: { files: number; vectors: number };
+}
+
+interface CheckpointFilePath {
+  what: string;
+  path: string;
+  size?: number;
+}
+
+/** Reads one checkpoint, whatever its kind. Errors name the file. */
+export class CheckpointReader {
+  readonly version: number;
+  readonly #store: LogStore;
+  readonly #log: DeltaLog;
+  readonly #checkpoint: Checkpoint;
+  #small?: Promise<SmallActions>;
+  #units?: Promise<CheckpointUnit[]>;
+
+  constructor(store: LogStore, log: DeltaLog, checkpoint: Checkpoint) {
+    this.version = checkpoint.version;
+    this.#store = store;
+    this.#log = log;
+    this.#checkpoint = checkpoint;
+  }
+
+  /** The path of its first file, for messages. */
+  get path(): string {
+    return this.#log.path(this.#checkpoint.files[0]?.name ?? '');
+  }
+
+  /** The actions that are not about files. */
+  async smallActions(): Promise<SmallActions> {
+    this.#small ??= this.#readSmallActions();
+    return this.#small;
+  }
+
+  /** What the files of the table are read from, in an order that never changes. Reads the footers. */
+  async units(): Promise<readonly CheckpointUnit[]> {
+    this.#units ??= this.#readUnits();
+    return this.#units;
+  }
+
+  /** The table's files in one unit. */
+  async *adds({ file, group }: CheckpointUnit, signal?: AbortSignal): AsyncGenerator<AddAction[]> {
+    try {
+      if (isJson(file)) {
+        for await (const { actions } of readFileActions(this.#bytes(file), { signal })) {
+          yield actions.filter((action) => action.kind === 'add');
+        }
+        return;
+      }
+      using parquet = await this.#open(file);
+      for await (const adds of parquet.adds(group)) {
+        signal?.throwIfAborted();
+        yield adds;
+      }
+    } catch (error) {
+      throw fileError(file.what, file.path, error);
+    }
+  }
+
+  async #readSmallActions(): Promise<SmallActions> {
+    const found: SmallActions = { domains: [], sidecars: [] };
+    for (const file of this.#files()) {
+      try {
+        if (isJson(file)) return await readSmallActions(this.#bytes(file));
+        using parquet = await this.#open(file);
+        await parquet.readSmallActions(found);
+      } catch (error) {
+        throw fileError(file.what, file.path, error);
+      }
+    }
+    return found;
+  }
+
+  async #readUnits(): Promise<CheckpointUnit[]> {
+    const { sidecars } = await this.smallActions();
+    const units: CheckpointUnit[] = [];
+    for (const file of [...this.#files(), ...sidecars.map((sidecar) => this.#sidecar(sidecar))]) {
+      if (isJson(file)) {
+        // File actions are in sidecars, or in the checkpoint itself (Delta protocol, "V2 Spec").
+        if (sidecars.length === 0) units.push({ file, group: 0 });
+        continue;
+      }
+      try {
+        using parquet = await this.#open(file);
+        for (let group = 0; group < parquet.groups; group++) {
+          const counts = parquet.counts(group);
+          if (counts?.files !== 0) units.push({ file, group, ...(counts && { counts }) });
+        }
+      } catch (error) {
+        throw fileError(file.what, file.path, error);
+      }
+    }
+    return units;
+  }
+
+  #files(): CheckpointFilePath[] {
+    return this.#checkpoint.files.map(({ name, size }) => ({ what: 'checkpoint', path: this.#log.path(name), size }));
+  }
+
+  #sidecar({ path, sizeInBytes }: SidecarAction): CheckpointFilePath {
+    return { what: 'sidecar', path: this.#log.sidecarPath(path), size: sizeInBytes };
+  }
+
+  async #open({ path, size }: CheckpointFilePath): Promise<ParquetCheckpoint> {
+    return ParquetCheckpoint.open(this.#store.file(path, size ?? (await this.#store.stat(path)).size));
+  }
+
+  #bytes({ path }: CheckpointFilePath) {
+    return (start: number, end: number) => this.#store.read(path, { maxBytes: end - start, start, end });
+  }
+}
+
+const isJson = ({ path }: CheckpointFilePath) => path.endsWith('.json');

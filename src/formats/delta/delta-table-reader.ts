@@ -1,0 +1,302 @@
+import { CodedError } from '../../errors.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import type {
+  ChangeRange,
+  DataFileBytes,
+  FileChange,
+  FileChangeBatch,
+  FileChangesOptions,
+  HistoryEntry,
+  LiveFileCounts,
+  PartitionSpec,
+  SnapshotDescriptor,
+  TableDescriptor,
+  TableReader,
+} from '../table-reader.ts';
+import { CheckpointReader } from './checkpoint/checkpoint-reader.ts';
+import { DeltaSchemas } from './columns/delta-schema.ts';
+import { changeRanges, commitRanges } from './files/change-ranges.ts';
+import { batches, FileChanges } from './files/file-changes.ts';
+import { FilePaths } from './files/file-paths.ts';
+import { replay } from './files/replay.ts';
+import type { SmallActions } from './log/commit.ts';
+import { Commits } from './log/commits.ts';
+import { DeltaLog } from './log/delta-log.ts';
+import { fingerprintVersion } from './log/fingerprint.ts';
+import type { CatalogCommits } from './log/log-listing.ts';
+import { LogStore } from './log/log-store.ts';
+import { readAhead } from './log/read-ahead.ts';
+import { CommitTimes } from './state/commit-times.ts';
+import { mayHaveVectors } from './state/protocol.ts';
+import { tableProperties } from './state/table-properties.ts';
+import { type TableState, TableStates } from './state/table-states.ts';
+
+/** What the catalog has of a table. */
+export interface KnownDeltaTable {
+  uuid?: string;
+  /** Of the state that was read last. If its commit is still there, only what is new is listed. */
+  fingerprint?: string;
+  /** When that state was committed, as it is stored. */
+  committedAtMs?: number;
+  /** All schemas and specs, from which numbers and field ids are continued. */
+  schemas: readonly { id: number; json: string }[];
+  specs: readonly PartitionSpec[];
+}
+
+export interface OpenDeltaTable {
+  store: ObjectStore;
+  /** The folder that contains `_delta_log`: a path or URI that is not percent-encoded. */
+  location: string;
+  /** As users name the table; for errors. */
+  tableName: string;
+  /** Absent if the catalog does not have it. */
+  known?: KnownDeltaTable;
+  /** Present for a catalog-managed table: the commits that its catalog names. */
+  commits?: CatalogCommits;
+}
+
+/**
+ * Opens a Delta table by its folder, independently of the catalog that located it.
+ *
+ * @throws CodedError `NOT_FOUND` if the folder has no log, `DATA_LOSS` if the log is incomplete or its newest commit is broken, `UNIMPLEMENTED` if the
+ *   newest version needs a reader feature that is not supported
+ */
+export async function openDeltaTable(options: OpenDeltaTable): Promise<DeltaTableReader> {
+  const { known, commits: catalog } = options;
+  const location = options.location.replace(/(?<=.)\/+$/, '');
+  const store = new LogStore(options.store);
+  const log = await DeltaLog.open({ store, location, known: known?.fingerprint, catalog });
+  const commits = new Commits(store, log);
+  const reader = new DeltaTableReader({ ...options, location }, { store, log, commits });
+  // A broken newest commit is reported by every job, also if its checksum file would do.
+  await commits.smallActions(log.last);
+  await reader.describe();
+  return reader;
+}
+
+/** One state of a Delta table. A version is a snapshot whose id is the version. `TableReader` documents the methods. */
+export class DeltaTableReader implements TableReader {
+  readonly versions: { first: bigint; last: bigint };
+  readonly #store: LogStore;
+  readonly #log: DeltaLog;
+  readonly #commits: Commits;
+  readonly #states: TableStates;
+  readonly #paths: FilePaths;
+  readonly #times: CommitTimes;
+  readonly #options: OpenDeltaTable;
+  readonly #checkpoints = new Map<number, CheckpointReader>();
+  #descriptor?: TableDescriptor;
+
+  constructor(options: OpenDeltaTable, { store, log, commits }: { store: LogStore; log: DeltaLog; commits: Commits }) {
+    this.#options = options;
+    this.#store = store;
+    this.#log = log;
+    this.#commits = commits;
+    this.#paths = new FilePaths(options.location);
+    this.versions = { first: BigInt(log.first), last: BigInt(log.last) };
+    const { known } = options;
+    const version = log.continuesKnown ? fingerprintVersion(known?.fingerprint) : undefined;
+    const time = known?.committedAtMs;
+    this.#times = new CommitTimes(log, version === undefined || time === undefined ? undefined : { version, time });
+    this.#states = new TableStates({
+      log,
+      store,
+      commits,
+      schemas: new DeltaSchemas(known),
+      table: options.tableName,
+      isFromCatalog: options.commits !== undefined,
+      checkpoint: (upTo) => this.#checkpoint(upTo),
+    });
+  }
+
+  /** Reads what the table is at its newest version. */
+  async describe(): Promise<void> {
+    const { location, known } = this.#options;
+    const { last } = this.#log;
+    const state = await this.#states.at(last);
+    const schema = state.schema();
+    this.#descriptor = {
+      // A replaced table has another id in the same log.
+      uuid: (this.#log.continuesKnown && known?.uuid) || state.metadata.id,
+      format: 'DELTA',
+      formatVersion: state.protocol.minReaderVersion,
+      location,
+      metadataLocation: this.#log.publishedPath(last),
+      fingerprint: await this.#log.fingerprint(),
+      properties: tableProperties(state),
+      schemas: [{ id: schema.id, json: schema.json }],
+      currentSchemaId: schema.id,
+      partitionSpecs: [schema.spec],
+      defaultSpecId: schema.spec.specId,
+      currentSnapshotId: BigInt(last),
+      refs: [{ name: 'main', snapshotId: BigInt(last), type: 'branch' }],
+    };
+  }
+
+  get descriptor(): TableDescriptor {
+    return this.#descriptor as TableDescriptor;
+  }
+
+  get bytesRead(): number {
+    return this.#store.bytesRead;
+  }
+
+  *history(): Generator<HistoryEntry> {
+    for (let version = this.#log.first; version <= this.#log.last; version++) yield this.#entry(version);
+  }
+
+  /** A version whose commit or state cannot be read is described without it: `fileChanges` then fails. */
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncGenerator<SnapshotDescriptor> {
+    const read = readAhead(
+      this.#versionsOf(ids),
+      async (version): Promise<[number, SmallActions | undefined]> => [
+        version,
+        await unlessLost(this.#commits.smallActions(version)),
+      ],
+    );
+    for await (const [version, actions] of read) {
+      const state = actions && (await unlessLost(this.#states.after(version, actions)));
+      const committedAtMs = await this.#times.at(version, state, actions?.info);
+      const { operation = '', summary = {} } = actions?.info ?? {};
+      const schema = state && schemaOf(state);
+      yield {
+        ...this.#entry(version),
+        committedAtMs,
+        operation,
+        summary,
+        ...(schema && {
+          schemaId: schema.id,
+          schema: { id: schema.id, json: schema.json, partitionSpec: schema.spec },
+        }),
+      };
+    }
+  }
+
+  async *fileChanges(
+    snapshotId: bigint,
+    { base, from, to, columnIds, signal }: FileChangesOptions = {},
+  ): AsyncGenerator<FileChangeBatch> {
+    const version = this.#version(snapshotId);
+    const state = await this.#states.at(version);
+    const files = new FileChanges(this.#paths, state.schema(), columnIds);
+    const range = { from, to, signal };
+    const checkpoint = base === undefined ? await this.#checkpoint(version) : undefined;
+    if (isOwnChange(version, base, checkpoint)) {
+      for await (const { actions, end } of this.#commits.fileActions(version, range)) {
+        const changes: FileChange[] = [];
+        for (const action of actions) {
+          if (action.kind === 'add') files.added(action, version, changes);
+          else files.removed(action, changes);
+        }
+        yield* batches(changes, end);
+      }
+      return;
+    }
+    const after = base === undefined ? (checkpoint?.version ?? -1) : this.#base(base, version);
+    const withRemovals = base !== undefined;
+    yield* replay({ version, after, checkpoint, withRemovals, ...range }, this.#commits, files);
+  }
+
+  async changeRanges(
+    snapshotId: bigint,
+    { base, size, maxRanges }: { base?: bigint; size: number; maxRanges: number },
+  ): Promise<ChangeRange[] | undefined> {
+    const version = this.#version(snapshotId);
+    const checkpoint = base === undefined ? await this.#checkpoint(version) : undefined;
+    const options = { size, maxRanges };
+    if (isOwnChange(version, base, checkpoint)) return commitRanges(version, this.#log, this.#commits, options);
+    return checkpoint && changeRanges(version, checkpoint, this.#log, options);
+  }
+
+  /** From the version's checksum file, or the checkpoint's footers. */
+  async liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined> {
+    const version = this.#version(snapshotId);
+    const checksum = await this.#states.checksum(version);
+    if (checksum?.files !== undefined) {
+      const deleteFiles = mayHaveVectors(checksum.protocol) ? checksum.vectors : 0;
+      if (deleteFiles !== undefined) return { dataFiles: checksum.files, deleteFiles };
+    }
+    const checkpoint = await this.#checkpoint(version);
+    if (checkpoint?.version !== version) return undefined;
+    const counts = { dataFiles: 0, deleteFiles: 0 };
+    for (const unit of await checkpoint.units()) {
+      if (unit.counts === undefined) return undefined;
+      counts.dataFiles += unit.counts.files;
+      counts.deleteFiles += unit.counts.vectors;
+    }
+    return counts;
+  }
+
+  openDataFile(path: string, sizeInBytes: number): DataFileBytes {
+    return this.#store.file(path, sizeInBytes);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#checkpoints.clear();
+  }
+
+  #entry(version: number): HistoryEntry {
+    return {
+      snapshotId: BigInt(version),
+      ...(version > 0 && { parentSnapshotId: BigInt(version - 1) }),
+      sequenceNumber: version,
+      manifestList: this.#log.publishedPath(version),
+    };
+  }
+
+  *#versionsOf(ids: ReadonlySet<bigint> | undefined): Generator<number> {
+    for (let version = this.#log.first; version <= this.#log.last; version++) {
+      if (ids === undefined || ids.has(BigInt(version))) yield version;
+    }
+  }
+
+  #version(snapshotId: bigint): number {
+    const version = Number(snapshotId);
+    this.#log.require(version);
+    return version;
+  }
+
+  #base(base: bigint, version: number): number {
+    if (base >= 0n && base < BigInt(version)) return Number(base);
+    throw new CodedError('INVALID_ARGUMENT', `version ${version} cannot be read as a change of version ${base}`);
+  }
+
+  /** The newest complete checkpoint of this version or an older one. */
+  async #checkpoint(upTo: number): Promise<CheckpointReader | undefined> {
+    const found = await this.#log.checkpointUpTo(upTo);
+    if (found === undefined) return undefined;
+    let reader = this.#checkpoints.get(found.version);
+    if (reader === undefined) {
+      // Each keeps its footers' counts.
+      if (this.#checkpoints.size >= 2) this.#checkpoints.clear();
+      reader = new CheckpointReader(this.#store, this.#log, found);
+      this.#checkpoints.set(found.version, reader);
+    }
+    return reader;
+  }
+}
+
+/** Whether the changes are those of the version's own commit. */
+function isOwnChange(version: number, base: bigint | undefined, checkpoint: CheckpointReader | undefined): boolean {
+  return base === undefined ? version === 0 && checkpoint === undefined : base === BigInt(version) - 1n;
+}
+
+/** Undefined if the version's protocol or columns cannot be read. */
+function schemaOf(state: TableState) {
+  try {
+    return state.schema();
+  } catch (error) {
+    if (error instanceof CodedError) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined if what is read is missing or broken. */
+async function unlessLost<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'DATA_LOSS') return undefined;
+    throw error;
+  }
+}

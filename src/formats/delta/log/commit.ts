@@ -1,0 +1,108 @@
+import { MalformedError } from '../../malformed.ts';
+import type { AddAction, MetadataAction, ProtocolAction, RemoveAction } from '../actions.ts';
+import { type CommitInfo, commitInfo } from './commit-info.ts';
+import { parseLine, type ReadBytes, readLines } from './json-lines.ts';
+import {
+  addAction,
+  type DomainAction,
+  domainAction,
+  fieldsOf,
+  metadataAction,
+  protocolAction,
+  removeAction,
+  type SidecarAction,
+  sidecarAction,
+} from './log-actions.ts';
+
+/** The actions of a commit or JSON checkpoint that are not about files. The order of actions in a commit means nothing. */
+export interface SmallActions {
+  info?: CommitInfo;
+  metadata?: MetadataAction;
+  protocol?: ProtocolAction;
+  domains: DomainAction[];
+  sidecars: SidecarAction[];
+}
+
+export type FileAction = AddAction | RemoveAction;
+
+/** File actions of a commit. */
+export interface ActionChunk {
+  actions: FileAction[];
+  /** Position in the commit after them. */
+  end: number;
+}
+
+/** Lines of file actions are not parsed for the others. They hold one action (Delta protocol, "Delta Log Entries"). */
+const FILE_ACTION = /^\s*\{\s*"(?:add|remove|cdc|txn)"\s*:\s*\{/;
+
+/**
+ * Reads the actions of a JSON file of the log that are not about files. Unknown actions and fields are ignored (Delta protocol, "Protocol Evolution").
+ *
+ * @throws MalformedError that contains the line
+ */
+export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): Promise<SmallActions> {
+  const found: SmallActions = { domains: [], sidecars: [] };
+  for await (const { lines, before } of readLines(read, { signal })) {
+    for (let index = 0; index < lines.length; index++) {
+      const line = lines[index] as string;
+      if (isBlank(line)) continue;
+      try {
+        if (!FILE_ACTION.test(line)) takeAction(found, line);
+        else if (!/\}\s*$/.test(line)) throw new MalformedError('it ends in the middle of an action');
+      } catch (error) {
+        throw inLine(before + index + 1, error);
+      }
+    }
+  }
+  return found;
+}
+
+function takeAction(found: SmallActions, line: string): void {
+  if (/^\s*\{\s*"commitInfo"/.test(line)) {
+    found.info = commitInfo(line);
+    return;
+  }
+  const action = parseLine(line);
+  const metadata = fieldsOf(action.metaData, 'metaData');
+  if (metadata) found.metadata = metadataAction(metadata);
+  const protocol = fieldsOf(action.protocol, 'protocol');
+  if (protocol) found.protocol = protocolAction(protocol);
+  const domain = fieldsOf(action.domainMetadata, 'domainMetadata');
+  if (domain) found.domains.push(domainAction(domain));
+  const sidecar = fieldsOf(action.sidecar, 'sidecar');
+  if (sidecar) found.sidecars.push(sidecarAction(sidecar));
+}
+
+/**
+ * Reads the file actions whose lines begin in a range of a commit (see `readLines`), in the order of the lines.
+ *
+ * @throws MalformedError that contains the line, LimitError
+ */
+export async function* readFileActions(
+  read: ReadBytes,
+  range: { from?: number; to?: number; signal?: AbortSignal } = {},
+): AsyncGenerator<ActionChunk> {
+  for await (const { lines, before, end } of readLines(read, range)) {
+    const actions: FileAction[] = [];
+    for (let index = 0; index < lines.length; index++) {
+      const line = lines[index] as string;
+      if (isBlank(line)) continue;
+      try {
+        const parsed = parseLine(line);
+        const add = fieldsOf(parsed.add, 'add');
+        if (add) actions.push(addAction(add));
+        const remove = fieldsOf(parsed.remove, 'remove');
+        if (remove) actions.push(removeAction(remove));
+      } catch (error) {
+        throw range.from ? error : inLine(before + index + 1, error);
+      }
+    }
+    yield { actions, end };
+  }
+}
+
+const isBlank = (line: string) => line.length <= 2 && line.trim() === '';
+
+function inLine(line: number, error: unknown): unknown {
+  return error instanceof MalformedError ? new MalformedError(`line ${line}: ${error.message}`) : error;
+}

@@ -1,0 +1,126 @@
+import { setTimeout } from 'node:timers/promises';
+import { CodedError } from '../../../errors.ts';
+import { fileError, MalformedError } from '../../malformed.ts';
+import { type ActionChunk, readFileActions, readSmallActions, type SmallActions } from './commit.ts';
+import type { DeltaLog } from './delta-log.ts';
+import type { ReadBytes } from './json-lines.ts';
+import type { LogStore } from './log-store.ts';
+
+/** Commits up to this size are kept after they were read: first their small actions are needed, then their files. */
+const MAX_KEPT_BYTES = 1024 * 1024;
+const MAX_ALL_KEPT_BYTES = 8 * 1024 * 1024;
+/** Commits whose small actions are kept. */
+const MAX_KEPT_ACTIONS = 128;
+/** On a store without atomic writes, the newest commit may be read while it is written. */
+const WRITING_MS = 500;
+
+/** Reads a table's commits. Errors name the file. */
+export class Commits {
+  readonly #store: LogStore;
+  readonly #log: DeltaLog;
+  /** The least recently read is first. */
+  readonly #kept = new Map<number, Uint8Array>();
+  #keptBytes = 0;
+  readonly #smallActions = new Map<number, Promise<SmallActions>>();
+
+  constructor(store: LogStore, log: DeltaLog) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /**
+   * The actions of a version that are not about files; none for a version of which only a checkpoint is left.
+   *
+   * @throws CodedError `DATA_LOSS` if the commit is missing or broken
+   */
+  smallActions(version: number, signal?: AbortSignal): Promise<SmallActions> {
+    const known = this.#smallActions.get(version);
+    if (known) return known;
+    const read = this.#readSmallActions(version, signal);
+    this.#smallActions.set(version, read);
+    for (const oldest of this.#smallActions.keys()) {
+      if (this.#smallActions.size <= MAX_KEPT_ACTIONS) break;
+      this.#smallActions.delete(oldest);
+    }
+    // The failure may be transient.
+    read.catch(() => this.#smallActions.delete(version));
+    return read;
+  }
+
+  /**
+   * The file actions of a version whose lines begin in a range of bytes of its commit.
+   *
+   * @throws CodedError `DATA_LOSS` if the commit is missing or broken
+   */
+  async *fileActions(
+    version: number,
+    range: { from?: number; to?: number; signal?: AbortSignal } = {},
+  ): AsyncGenerator<ActionChunk> {
+    const path = this.#path(version);
+    try {
+      yield* readFileActions(this.#bytes(version, path), range);
+    } catch (error) {
+      throw fileError('commit', path, error);
+    }
+  }
+
+  /** The first bytes of a commit. */
+  async head(version: number, length: number): Promise<Uint8Array> {
+    const path = this.#path(version);
+    try {
+      return await this.#bytes(version, path)(0, length);
+    } catch (error) {
+      throw fileError('commit', path, error);
+    }
+  }
+
+  async #readSmallActions(version: number, signal?: AbortSignal): Promise<SmallActions> {
+    const path = this.#log.commitPath(version);
+    if (path === undefined) return { domains: [], sidecars: [] };
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        return await readSmallActions(this.#bytes(version, path), signal);
+      } catch (error) {
+        if (!isFirst || version !== this.#log.last || !(error instanceof MalformedError)) {
+          throw fileError('commit', path, error);
+        }
+        this.#forget(version);
+        await setTimeout(WRITING_MS, undefined, { signal });
+      }
+    }
+  }
+
+  #path(version: number): string {
+    const path = this.#log.commitPath(version);
+    if (path !== undefined) return path;
+    throw new CodedError(
+      'DATA_LOSS',
+      `${this.#log.publishedPath(version)} is gone; only a checkpoint of that version is left`,
+    );
+  }
+
+  #bytes(version: number, path: string): ReadBytes {
+    return async (start, end) => {
+      const kept = this.#kept.get(version);
+      if (kept) return kept.subarray(start, end);
+      const bytes = await this.#store.read(path, { maxBytes: end - start, start, end });
+      if (start === 0 && bytes.length < end && bytes.length <= MAX_KEPT_BYTES) this.#keep(version, bytes);
+      return bytes;
+    };
+  }
+
+  #keep(version: number, bytes: Uint8Array): void {
+    this.#forget(version);
+    this.#kept.set(version, bytes);
+    this.#keptBytes += bytes.length;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#keptBytes <= MAX_ALL_KEPT_BYTES) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(version: number): void {
+    this.#keptBytes -= this.#kept.get(version)?.length ?? 0;
+    this.#kept.delete(version);
+  }
+}

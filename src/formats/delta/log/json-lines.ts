@@ -1,0 +1,112 @@
+import { mebibytes } from '../../../text.ts';
+import { checkJson } from '../../json/scan-json.ts';
+import { LimitError, MalformedError } from '../../malformed.ts';
+import { Turns } from '../../paced.ts';
+
+/** Reads the bytes from `start` to `end`, and fewer at the file's end. */
+export type ReadBytes = (start: number, end: number) => Promise<Uint8Array>;
+
+/** Lines are cut from this much at once: about a thousand actions. */
+const CHUNK_BYTES = 1024 * 1024;
+/** Read with one request. */
+const READ_BYTES = 8 * CHUNK_BYTES;
+/** Statistics of a file with thousands of columns have a few MiB. */
+const MAX_LINE_BYTES = 32 * 1024 * 1024;
+/** Longer lines are checked before they are parsed, because parsed values may take a hundred times the memory of their text. */
+const LARGE_LINE_BYTES = 256 * 1024;
+const MAX_LINE_VALUES = 500_000;
+const LINE_FEED = 0x0a;
+
+export interface LineChunk {
+  /** Some may be blank. */
+  lines: string[];
+  /** Number of lines before these in the range. */
+  before: number;
+  /** Position after these lines. */
+  end: number;
+}
+
+/**
+ * Reads the lines that begin in a range of a file with JSON lines, about a MiB at a time. Memory is bounded whatever the file contains.
+ *
+ * @param options.from first byte of the range; a line that began before it belongs to the range before
+ * @param options.to the range's end, exclusive; the end of the file by default
+ * @throws LimitError if a line is too long
+ */
+export async function* readLines(
+  read: ReadBytes,
+  { from = 0, to = Number.POSITIVE_INFINITY, signal }: { from?: number; to?: number; signal?: AbortSignal } = {},
+): AsyncGenerator<LineChunk> {
+  const turns = new Turns();
+  // The byte before shows whether a line begins at `from`.
+  let position = Math.max(0, from - 1);
+  let isBeforeFirst = from > 0;
+  let before = 0;
+  let unfinished: Buffer[] = [];
+  let unfinishedBytes = 0;
+  const take = (end: number, bytes?: Buffer): LineChunk => {
+    const whole = unfinishedBytes > 0 ? Buffer.concat([...unfinished, ...(bytes ? [bytes] : [])]) : (bytes as Buffer);
+    [unfinished, unfinishedBytes] = [[], 0];
+    const lines = linesOf(whole);
+    before += lines.length;
+    return { lines, before: before - lines.length, end };
+  };
+  for (;;) {
+    signal?.throwIfAborted();
+    const block = toBuffer(await read(position, position + READ_BYTES));
+    let at = 0;
+    if (isBeforeFirst) {
+      const end = block.indexOf(LINE_FEED);
+      at = end < 0 ? block.length : end + 1;
+      isBeforeFirst = end < 0;
+    }
+    while (at < block.length) {
+      if (position + at - unfinishedBytes >= to) return;
+      const end = endOfLines(block, at, to - position);
+      if (end === undefined) {
+        unfinished.push(block.subarray(at));
+        unfinishedBytes += block.length - at;
+        if (unfinishedBytes > MAX_LINE_BYTES) throw new LimitError(`a line has more than ${mebibytes(MAX_LINE_BYTES)}`);
+        break;
+      }
+      yield take(position + end, block.subarray(at, end));
+      at = end;
+      if (turns.isOver) await turns.next();
+    }
+    position += block.length;
+    if (block.length < READ_BYTES) break;
+  }
+  if (unfinishedBytes > 0) yield take(position);
+}
+
+/** Position after the last line that ends in the next chunk and begins before `to`; undefined if no line ends in the block. */
+function endOfLines(block: Buffer, at: number, to: number): number | undefined {
+  let end = block.lastIndexOf(LINE_FEED, Math.min(at + CHUNK_BYTES, block.length) - 1);
+  if (end < at) end = block.indexOf(LINE_FEED, at);
+  if (end < at) return undefined;
+  const last = end >= to ? block.indexOf(LINE_FEED, Math.max(at, to - 1)) : end;
+  return Math.min(end, last) + 1;
+}
+
+function linesOf(bytes: Buffer): string[] {
+  const lines = bytes.toString('utf8').split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines;
+}
+
+/** @throws MalformedError if the line is not a JSON object, LimitError if it has too many values */
+export function parseLine(line: string): Record<string, unknown> {
+  let value: unknown;
+  if (line.length > LARGE_LINE_BYTES) checkJson(Buffer.from(line), 'a line', MAX_LINE_VALUES);
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new MalformedError(`a line is not JSON (${(cause as Error).message.slice(0, 200)})`);
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new MalformedError('a line is not a JSON object');
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,191 @@
+import { CodedError } from '../../../errors.ts';
+import { RESTORE } from '../../malformed.ts';
+import type { MetadataAction, ProtocolAction } from '../actions.ts';
+import type { CheckpointReader } from '../checkpoint/checkpoint-reader.ts';
+import type { DeltaSchema, DeltaSchemas } from '../columns/delta-schema.ts';
+import type { SmallActions } from '../log/commit.ts';
+import type { Commits } from '../log/commits.ts';
+import type { DeltaLog } from '../log/delta-log.ts';
+import type { LogStore } from '../log/log-store.ts';
+import { readAhead } from '../log/read-ahead.ts';
+import { type Checksum, readChecksum } from './checksum.ts';
+import { checkProtocol } from './protocol.ts';
+
+/** What a version of a table is, besides its files. */
+export interface TableState {
+  metadata: MetadataAction;
+  protocol: ProtocolAction;
+  /** Configurations of the metadata domains that are not removed. */
+  domains: ReadonlyMap<string, string>;
+  /** @throws CodedError `UNIMPLEMENTED` or `DATA_LOSS` if the version cannot be read with its protocol or its columns */
+  schema(): DeltaSchema;
+}
+
+/** Each has a schema, which may be large. */
+const MAX_INTERVALS = 32;
+
+interface Interval {
+  from: number;
+  to: number;
+  state: TableState;
+}
+
+interface Found {
+  metadata?: MetadataAction;
+  protocol?: ProtocolAction;
+  /** Removed domains, too. */
+  domains: Map<string, { configuration: string; removed: boolean }>;
+}
+
+export interface TableStatesOptions {
+  log: DeltaLog;
+  store: LogStore;
+  commits: Commits;
+  schemas: DeltaSchemas;
+  /** As users name it. */
+  table: string;
+  isFromCatalog: boolean;
+  checkpoint(upTo: number): Promise<CheckpointReader | undefined>;
+}
+
+/**
+ * Protocol, metadata and columns of each version. They are taken from the version's checksum file, or from the newest commits that have them and the
+ * checkpoint before them (Delta protocol, "Action Reconciliation").
+ */
+export class TableStates {
+  readonly #options: TableStatesOptions;
+  /** The one that was found last is first. */
+  #intervals: Interval[] = [];
+  readonly #checksums = new Map<number, Promise<Checksum | undefined>>();
+
+  constructor(options: TableStatesOptions) {
+    this.#options = options;
+  }
+
+  /** @throws CodedError `DATA_LOSS` if the log does not have it any more, or is broken */
+  async at(version: number): Promise<TableState> {
+    return this.#known(version) ?? (await this.#load(version));
+  }
+
+  /** The state of a version whose commit was read. Cheap if the version before it is known. @throws as `at` */
+  async after(version: number, actions: SmallActions): Promise<TableState> {
+    const known = this.#known(version);
+    if (known) return known;
+    const before = this.#intervals.find(({ from, to }) => from < version && version <= to + 1);
+    if (before === undefined) return this.#load(version);
+    const { metadata, protocol, domains } = actions;
+    if (!metadata && !protocol && domains.length === 0) {
+      before.to = version;
+      return before.state;
+    }
+    const found: Found = { metadata, protocol, domains: new Map() };
+    for (const domain of domains) found.domains.set(domain.domain, domain);
+    return this.#remember(version, version, this.#complete(version, found, before.state));
+  }
+
+  /** What the version's checksum file says; undefined if there is none. */
+  checksum(version: number): Promise<Checksum | undefined> {
+    const { log, store } = this.#options;
+    const path = log.checksumPath(version);
+    if (path === undefined) return Promise.resolve(undefined);
+    let read = this.#checksums.get(version);
+    if (read === undefined) {
+      // It is needed twice: for the state, and for the counts.
+      if (this.#checksums.size > 16) this.#checksums.clear();
+      read = readChecksum(store, path);
+      this.#checksums.set(version, read);
+      read.catch(() => this.#checksums.delete(version));
+    }
+    return read;
+  }
+
+  #known(version: number): TableState | undefined {
+    return this.#intervals.find(({ from, to }) => from <= version && version <= to)?.state;
+  }
+
+  async #load(version: number): Promise<TableState> {
+    const { log, commits, checkpoint } = this.#options;
+    const checksum = await this.checksum(version);
+    if (checksum && (checksum.domains || !hasDomains(checksum.protocol))) {
+      const { metadata, protocol, domains = [] } = checksum;
+      const found: Found = { metadata, protocol, domains: new Map(domains.map((domain) => [domain.domain, domain])) };
+      return this.#remember(version, version, this.#complete(version, found));
+    }
+    const base = await checkpoint(version);
+    const found: Found = { domains: new Map() };
+    let since = base?.version ?? log.first;
+    let before: TableState | undefined;
+    const hasAll = () => found.metadata && found.protocol && !hasDomains(found.protocol);
+    for await (const [at, actions] of readAhead(
+      descending(version, base === undefined ? log.first : base.version + 1),
+      async (at): Promise<[number, SmallActions]> => [at, await commits.smallActions(at)],
+    )) {
+      before = this.#known(at);
+      if (before) {
+        since = Math.max(since, at + 1);
+        break;
+      }
+      if (addOlder(found, actions)) since = Math.max(since, at);
+      if (hasAll()) break;
+    }
+    if (before === undefined && base && !hasAll()) addOlder(found, await base.smallActions());
+    return this.#remember(since, version, this.#complete(version, found, before, base?.path));
+  }
+
+  #complete(version: number, found: Found, before?: TableState, checkpoint?: string): TableState {
+    const { table, schemas, isFromCatalog, log } = this.#options;
+    const metadata = found.metadata ?? before?.metadata;
+    const protocol = found.protocol ?? before?.protocol;
+    if (!metadata || !protocol) {
+      const missing = metadata ? 'protocol' : 'metaData';
+      const where = checkpoint ?? `the commits in ${log.folder}`;
+      throw new CodedError(
+        'DATA_LOSS',
+        `table ${table} has no ${missing} at version ${version}: ${where} should have it.${RESTORE}`,
+      );
+    }
+    const domains = new Map(before?.domains);
+    for (const [domain, { configuration, removed }] of found.domains) {
+      if (removed) domains.delete(domain);
+      else domains.set(domain, configuration);
+    }
+    let schema: DeltaSchema | undefined;
+    return {
+      metadata,
+      protocol,
+      domains,
+      schema() {
+        if (schema) return schema;
+        checkProtocol(protocol, table, isFromCatalog);
+        if (metadata.provider.toLowerCase() !== 'parquet') {
+          throw new CodedError(
+            'UNIMPLEMENTED',
+            `table ${table} has files of the format ${metadata.provider}; only parquet is supported`,
+          );
+        }
+        schema = schemas.schemaOf(metadata, protocol);
+        return schema;
+      },
+    };
+  }
+
+  #remember(from: number, to: number, state: TableState): TableState {
+    const others = this.#intervals.filter((known) => known.to < from || known.from > to);
+    this.#intervals = [{ from, to, state }, ...others.slice(0, MAX_INTERVALS - 1)];
+    return state;
+  }
+}
+
+/** Adds what an older commit or checkpoint has. @returns whether it had anything */
+function addOlder(found: Found, { metadata, protocol, domains }: SmallActions): boolean {
+  found.metadata ??= metadata;
+  found.protocol ??= protocol;
+  for (const domain of domains) if (!found.domains.has(domain.domain)) found.domains.set(domain.domain, domain);
+  return metadata !== undefined || protocol !== undefined || domains.length > 0;
+}
+
+const hasDomains = ({ writerFeatures }: ProtocolAction) => writerFeatures?.includes('domainMetadata') ?? false;
+
+function* descending(from: number, to: number): Generator<number> {
+  for (let version = from; version >= to; version--) yield version;
+}
