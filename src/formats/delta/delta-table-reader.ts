@@ -7,8 +7,8 @@ import type {
   FileChangeBatch,
   FileChangesOptions,
   HistoryEntry,
+  KnownTable,
   LiveFileCounts,
-  PartitionSpec,
   SnapshotDescriptor,
   TableDescriptor,
   TableReader,
@@ -31,18 +31,6 @@ import { mayHaveVectors } from './state/protocol.ts';
 import { tableProperties } from './state/table-properties.ts';
 import { type TableState, TableStates } from './state/table-states.ts';
 
-/** What the catalog has of a table. */
-export interface KnownDeltaTable {
-  uuid?: string;
-  /** Of the state that was read last. If its commit is still there, only what is new is listed. */
-  fingerprint?: string;
-  /** When that state was committed, as it is stored. */
-  committedAtMs?: number;
-  /** All schemas and specs, from which numbers and field ids are continued. */
-  schemas: readonly { id: number; json: string }[];
-  specs: readonly PartitionSpec[];
-}
-
 export interface OpenDeltaTable {
   store: ObjectStore;
   /** The folder that contains `_delta_log`: a path or URI that is not percent-encoded. */
@@ -50,7 +38,7 @@ export interface OpenDeltaTable {
   /** As users name the table; for errors. */
   tableName: string;
   /** Absent if the catalog does not have it. */
-  known?: KnownDeltaTable;
+  known?: KnownTable;
   /** Present for a catalog-managed table: the commits that its catalog names. */
   commits?: CatalogCommits;
 }
@@ -102,7 +90,7 @@ export class DeltaTableReader implements TableReader {
       log,
       store,
       commits,
-      schemas: new DeltaSchemas(known),
+      schemas: new DeltaSchemas(known && { schemas: known.schemas, specs: known.partitionSpecs }),
       table: options.tableName,
       isFromCatalog: options.commits !== undefined,
       checkpoint: (upTo) => this.#checkpoint(upTo),

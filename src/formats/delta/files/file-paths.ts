@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MalformedError } from '../../malformed.ts';
 import type { DeletionVectorDescriptor } from '../actions.ts';
+import { decodeZ85 } from '../columns/z85.ts';
 
 /** Hadoop's other names of the same scheme. */
 const SAME_SCHEME: Readonly<Record<string, string>> = { s3a: 's3', s3n: 's3' };
@@ -88,25 +89,13 @@ function decode(path: string): string {
   }
 }
 
-/** ZeroMQ RFC 32. */
-const Z85 = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#';
-
 /** @param text the 20 characters of Z85 that a UUID has */
 function uuidOf(text: string): string {
-  const bytes = Buffer.alloc(16);
-  for (let group = 0; group < 4; group++) {
-    let value = text.length === 20 ? 0 : Number.NaN;
-    for (const char of text.slice(5 * group, 5 * group + 5)) {
-      const digit = Z85.indexOf(char);
-      value = digit < 0 ? Number.NaN : value * 85 + digit;
-    }
-    if (!(value <= 0xffff_ffff)) {
-      throw new MalformedError(
-        `a deletion vector has the path ${JSON.stringify(text.slice(0, 100))}, which is not a UUID in Z85`,
-      );
-    }
-    bytes.writeUInt32BE(value, 4 * group);
+  const hex = decodeZ85(text)?.toString('hex');
+  if (hex?.length !== 32) {
+    throw new MalformedError(
+      `a deletion vector has the path ${JSON.stringify(text.slice(0, 100))}, which is not a UUID in Z85`,
+    );
   }
-  const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

@@ -53,7 +53,7 @@ export class DeltaLog implements VersionRange {
    * @throws CodedError `NOT_FOUND` if there is no log, `DATA_LOSS` if commits are missing
    */
   static async open(options: OpenDeltaLog): Promise<DeltaLog> {
-    const { store, location, known, catalog } = options;
+    const { store, location, known } = options;
     const folder = folderOf(location);
     const version = fingerprintVersion(known);
     if (version !== undefined) {
@@ -145,7 +145,7 @@ export class DeltaLog implements VersionRange {
  * @throws CodedError as `DeltaLog.open`
  */
 export async function deltaFingerprint(options: OpenDeltaLog): Promise<string> {
-  const { store, location, known, catalog } = options;
+  const { store, location, known } = options;
   const folder = folderOf(location);
   const from = fingerprintVersion(known) ?? (await lastCheckpointHint(store, folder)) ?? 0;
   for (const start of from > 0 ? [from, 0] : [0]) {
@@ -170,7 +170,7 @@ async function list(
   from: number,
 ): Promise<LogListing> {
   const listing = new LogListing({ known: fingerprintVersion(known), catalog });
-  for await (const page of store.list(folder, from === 0 ? '' : versionDigits(from))) listing.add(page);
+  for await (const page of store.list(folder, from === 0 ? undefined : versionDigits(from))) listing.add(page);
   return listing;
 }
 

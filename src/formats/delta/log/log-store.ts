@@ -20,10 +20,9 @@ export class LogStore {
     return this.#store.stat(path);
   }
 
-  /** The entries after a name, in pages. */
-  async *list(folder: string, after = ''): AsyncGenerator<readonly FolderEntry[]> {
-    const entries = await this.#store.list(folder);
-    yield entries.filter(({ name }) => name > after);
+  /** The entries of a folder after a name, in pages. */
+  list(folder: string, after?: string): AsyncIterable<readonly FolderEntry[]> {
+    return this.#store.list(folder, { after });
   }
 
   /** A file whose parts are read. */
