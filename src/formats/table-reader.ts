@@ -31,7 +31,9 @@ export interface KnownTable {
   committedAtMs?: number;
   /** All versions. */
   schemas: { id: number; json: string }[];
-  partitionSpecs: PartitionSpec[];
+  specs: PartitionSpec[];
+  /** When the current snapshot of that state was committed, as it is stored. */
+  committedAtMs?: number;
 }
 
 export interface PartitionSpec {

@@ -13,7 +13,10 @@ export function knownTable(
     const upstream = { namespacePath: [...namespace], name };
     let known: KnownTable | undefined;
     for await (const { state, schemas } of catalog.bindings.readBoundTable({ connectorId, upstream })) {
-      if (state) known = { ...state, schemas: [] };
+      if (state) {
+        const { uuid, fingerprint, partitionSpecs: specs, committedAt } = state;
+        known = { uuid, fingerprint, specs, schemas: [], committedAtMs: committedAt?.getTime() };
+      }
       known?.schemas.push(...schemas.map(({ schemaId, json }) => ({ id: schemaId, json })));
     }
     return known;

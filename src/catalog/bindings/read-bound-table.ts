@@ -8,6 +8,8 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { findBoundId } from '../store/bindings/bindings.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
+import { date } from '../store/database/json.ts';
+import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
 import { allSchemas } from '../store/tables/table-schemas.ts';
 import { getTableRow, specsOf } from '../store/tables/tables.ts';
 
@@ -30,7 +32,14 @@ export function createReadBoundTable({
       const tableId = await findBoundId(db, ObjectKind.OBJECT_KIND_TABLE, connectorId, name);
       if (tableId === undefined) return;
       const row = await getTableRow(db, tableId);
-      const state = { uuid: row.upstream_uuid ?? '', fingerprint: row.fingerprint ?? '', partitionSpecs: specsOf(row) };
+      const current = row.current_snapshot_id;
+      const snapshot = current === null ? undefined : await findSnapshotRow(db, row.table_num, current);
+      const state = {
+        uuid: row.upstream_uuid ?? '',
+        fingerprint: row.fingerprint ?? '',
+        partitionSpecs: specsOf(row),
+        committedAt: date(snapshot?.committed_at ?? null),
+      };
       yield { state, schemas: [] };
       let schemas: TableSchema[] = [];
       let bytes = 0;

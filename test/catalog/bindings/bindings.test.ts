@@ -239,10 +239,14 @@ describe('what the catalog has of a bound table', () => {
       partitionSpecs: [{ specId: 3, fields }],
     });
     await catalog.clients.tables.putTableSchema({ tableId, schema: { schemaId: 1, json: json(1) } });
-    const upstream = { fingerprint: '7:1:e' };
-    await catalog.clients.ingestion.updateTable({ table: { tableId, upstream }, updateMask: ['upstream.fingerprint'] });
+    const committedAt = new Date('2026-02-03T04:05:06.789Z');
+    const snapshot = { tableId, snapshotId: 7n, committedAt };
+    await catalog.clients.snapshots.createSnapshot({ snapshot, metadataOnly: true });
+    const table = { tableId, upstream: { fingerprint: '7:1:e' }, currentSnapshotId: 7n };
+    await catalog.clients.ingestion.updateTable({ table, updateMask: ['upstream.fingerprint', 'current_snapshot_id'] });
     const [first, ...parts] = await read(connectorId, 't');
-    expect(first?.state).toEqual({ uuid: 'u', fingerprint: '7:1:e', partitionSpecs: [{ specId: 3, fields }] });
+    const partitionSpecs = [{ specId: 3, fields }];
+    expect(first?.state).toEqual({ uuid: 'u', fingerprint: '7:1:e', partitionSpecs, committedAt });
     expect(parts.map(({ schemas }) => schemas)).toEqual([
       [0, 1].map((schemaId) => ({ schemaId, json: json(schemaId), columns: [] })),
       [{ schemaId: 2, json: json(2), columns: [] }],
