@@ -44,8 +44,8 @@ export class WireWriter {
   }
 
   bytes(tag: number, value: Uint8Array): void {
-    this.#reserve(8 + value.length);
-    this.#bytes[this.#length++] = tag;
+    this.#reserve(10 + value.length);
+    this.#varint(tag);
     this.#varint(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;

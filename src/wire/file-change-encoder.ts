@@ -1,8 +1,15 @@
 import { CodedError } from '../errors.ts';
-import type { Addition, ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
+import type {
+  Addition,
+  ColumnMetrics,
+  ContentFile,
+  FileChange,
+  FileContent,
+  RemovedFile,
+} from '../formats/table-reader.ts';
 import { WireWriter } from '../protobuf/writer.ts';
 import { mebibytes, truncate } from '../text.ts';
-import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
+import { CHANGE, CHANGES, COLUMN, FILE, IF_VECTOR, PARTITION, REQUEST } from './file-change-tags.ts';
 
 /** Size at which a chunk is complete. gRPC messages of about 1 MiB keep streams moving and memory use small. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -15,7 +22,7 @@ const FIRST_BYTES = 16 * 1024;
 const MAX_SHOWN = 500;
 
 /** FileFormat of statistics.proto. */
-const FORMAT: Readonly<Record<string, number>> = { PARQUET: 1, ORC: 2, AVRO: 3, PUFFIN: 4 };
+const FORMAT: Readonly<Record<string, number>> = { PARQUET: 1, ORC: 2, AVRO: 3, PUFFIN: 4, DELTA_DV: 5 };
 /** FileContent of statistics.proto. */
 const CONTENT: Record<FileContent, number> = { DATA: 1, POSITION_DELETES: 2, EQUALITY_DELETES: 3 };
 
@@ -39,6 +46,8 @@ export class FileChangeEncoder {
       this.#buffer.close(file);
       this.#addition(change);
       if (change.entryNumber) this.#buffer.int(CHANGE.entryNumber, change.entryNumber);
+      if (change.replacesLive) this.#buffer.int(CHANGE.replacesLive, 1);
+      if (change.isUpperBound) this.#buffer.int(CHANGE.isUpperBound, 1);
     } else {
       this.#buffer.int(CHANGE.kind, 2);
       const file = this.#buffer.open(CHANGE.file);
@@ -46,6 +55,7 @@ export class FileChangeEncoder {
       if (change.contentOffset !== undefined) this.#buffer.int(FILE.contentOffset, change.contentOffset);
       this.#buffer.close(file);
       if (change.addition) this.#addition(change.addition);
+      if (change.ifVector) this.#ifVector(change.ifVector);
     }
     this.#buffer.close(start);
     const bytes = this.#buffer.length - start;
@@ -57,6 +67,15 @@ export class FileChangeEncoder {
     if (sequenceNumber !== 0) this.#buffer.int(CHANGE.sequenceNumber, sequenceNumber);
     if (fileSequenceNumber !== 0) this.#buffer.int(CHANGE.fileSequenceNumber, fileSequenceNumber);
     this.#buffer.int64(CHANGE.addedSnapshotId, addedSnapshotId);
+  }
+
+  #ifVector(vector: NonNullable<RemovedFile['ifVector']>): void {
+    const start = this.#buffer.open(CHANGE.ifVector);
+    if (vector !== 'none') {
+      this.#buffer.string(IF_VECTOR.path, vector.path);
+      if (vector.contentOffset !== undefined) this.#buffer.int(IF_VECTOR.contentOffset, vector.contentOffset);
+    }
+    this.#buffer.close(start);
   }
 
   /** Returns the last chunk, or undefined if nothing is left. */
@@ -102,10 +121,11 @@ function writeFile(out: WireWriter, file: ContentFile): void {
   if (file.sortOrderId !== undefined) out.int(FILE.sortOrderId, file.sortOrderId);
   if (file.splitOffsets !== undefined) out.packed(FILE.splitOffsets, file.splitOffsets);
   if (file.firstRowId !== undefined) out.int(FILE.firstRowId, file.firstRowId);
+  if (file.inlineContent !== undefined) out.bytes(FILE.inlineContent, file.inlineContent);
 }
 
 function unknownFormat({ path, format }: ContentFile): never {
-  const message = `File ${path} has the format '${format}'; PARQUET, ORC, AVRO and PUFFIN are supported.`;
+  const message = `File ${path} has the format '${format}'; PARQUET, ORC, AVRO, PUFFIN and DELTA_DV are supported.`;
   throw new CodedError('UNIMPLEMENTED', message);
 }
 

@@ -16,7 +16,11 @@ export const CHANGE = {
   fileSequenceNumber: varint(4),
   addedSnapshotId: varint(5),
   entryNumber: varint(6),
+  replacesLive: varint(7),
+  isUpperBound: varint(8),
+  ifVector: message(9),
 };
+export const IF_VECTOR = { path: message(1), contentOffset: varint(2) };
 export const FILE = {
   path: message(1),
   content: varint(2),
@@ -33,6 +37,7 @@ export const FILE = {
   sortOrderId: varint(13),
   splitOffsets: message(14),
   firstRowId: varint(15),
+  inlineContent: message(19),
 };
 export const COLUMN = {
   id: varint(1),

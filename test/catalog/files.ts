@@ -49,15 +49,19 @@ export interface AddedFile extends Omit<Partial<DataFile>, 'columns'> {
   seq?: number;
   addedBy?: bigint;
   entry?: number;
+  replacesLive?: boolean;
+  isUpperBound?: boolean;
 }
 
-export function added({ seq = 1, addedBy, entry = 0, ...file }: AddedFile) {
+export function added({ seq = 1, addedBy, entry = 0, replacesLive, isUpperBound, ...file }: AddedFile) {
   return {
     kind: FileChangeKind.FILE_CHANGE_KIND_ADDED,
     sequenceNumber: BigInt(seq),
     fileSequenceNumber: BigInt(seq),
     addedSnapshotId: addedBy ?? 0n,
     entryNumber: BigInt(entry),
+    replacesLive,
+    isUpperBound,
     file: {
       fileContent: FileContent.FILE_CONTENT_DATA,
       fileFormat: FileFormat.FILE_FORMAT_PARQUET,
@@ -72,6 +76,12 @@ export function removed(filePath: string, contentOffset?: bigint, addition: { se
   const { seq = 0, addedBy = 0n } = addition;
   const numbers = { sequenceNumber: BigInt(seq), fileSequenceNumber: BigInt(seq), addedSnapshotId: addedBy };
   return { kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED, file: { filePath, contentOffset }, ...numbers };
+}
+
+/** The removal of a Delta file that has this deletion vector, or none; both are removed. */
+export function removedWith(filePath: string, vector?: { filePath: string; contentOffset: bigint }) {
+  const file = { ...removed(filePath), ifVector: vector ?? {} };
+  return vector ? [file, removed(vector.filePath, vector.contentOffset)] : [file];
 }
 
 export interface Put {

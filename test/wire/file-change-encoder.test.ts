@@ -18,7 +18,7 @@ const maybe = <T>(arb: fc.Arbitrary<T>) => fc.option(arb, { nil: undefined });
 const file: fc.Arbitrary<ContentFile> = fc.record({
   path: fc.string({ unit: 'binary', maxLength: 300 }),
   content: fc.constantFrom('DATA' as const, 'POSITION_DELETES' as const, 'EQUALITY_DELETES' as const),
-  format: fc.constantFrom('PARQUET', 'ORC', 'AVRO', 'PUFFIN'),
+  format: fc.constantFrom('PARQUET', 'ORC', 'AVRO', 'PUFFIN', 'DELTA_DV'),
   recordCount: count,
   fileSizeInBytes: count,
   specId: small,
@@ -50,6 +50,7 @@ const file: fc.Arbitrary<ContentFile> = fc.record({
   sortOrderId: maybe(small),
   splitOffsets: maybe(fc.array(count, { maxLength: 40 })),
   firstRowId: maybe(count),
+  inlineContent: maybe(bytes),
 });
 
 const change: fc.Arbitrary<FileChange> = fc.oneof(
@@ -59,8 +60,20 @@ const change: fc.Arbitrary<FileChange> = fc.oneof(
     sequenceNumber: count,
     fileSequenceNumber: count,
     addedSnapshotId: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    replacesLive: maybe(fc.constant(true as const)),
+    isUpperBound: maybe(fc.constant(true as const)),
   }),
-  fc.record({ kind: fc.constant('removed' as const), path: fc.string(), contentOffset: maybe(count) }),
+  fc.record({
+    kind: fc.constant('removed' as const),
+    path: fc.string(),
+    contentOffset: maybe(count),
+    ifVector: maybe(
+      fc.oneof(
+        fc.constant('none' as const),
+        fc.record({ path: fc.string({ minLength: 1 }), contentOffset: maybe(count) }),
+      ),
+    ),
+  }),
 );
 
 const big = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
@@ -71,6 +84,10 @@ function message(c: FileChange) {
     return {
       kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED,
       file: { filePath: c.path, contentOffset: big(c.contentOffset) },
+      ifVector:
+        c.ifVector === 'none'
+          ? {}
+          : c.ifVector && { filePath: c.ifVector.path, contentOffset: big(c.ifVector.contentOffset) },
     };
   }
   const f = c.file;
@@ -79,6 +96,8 @@ function message(c: FileChange) {
     sequenceNumber: BigInt(c.sequenceNumber),
     fileSequenceNumber: BigInt(c.fileSequenceNumber),
     addedSnapshotId: c.addedSnapshotId,
+    replacesLive: c.replacesLive,
+    isUpperBound: c.isUpperBound,
     file: {
       filePath: f.path,
       fileContent: FileContent[`FILE_CONTENT_${f.content}`],
@@ -103,6 +122,7 @@ function message(c: FileChange) {
       sortOrderId: f.sortOrderId,
       splitOffsets: (f.splitOffsets ?? []).map(BigInt),
       firstRowId: big(f.firstRowId),
+      inlineContent: f.inlineContent && Buffer.from(f.inlineContent),
     } satisfies Partial<DataFile> | object,
   };
 }

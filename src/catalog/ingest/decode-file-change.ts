@@ -1,5 +1,5 @@
 import { partitionKey } from '../../stats/partition-key.ts';
-import { CHANGE, COLUMN, FILE, PARTITION } from '../../wire/file-change-tags.ts';
+import { CHANGE, COLUMN, FILE, IF_VECTOR, PARTITION } from '../../wire/file-change-tags.ts';
 import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import {
@@ -14,12 +14,14 @@ import type { ParsedChange } from '../store/files/file-change-row.ts';
 
 const MAX_PATH_BYTES = 8192;
 /** The highest value of the enum FileFormat. */
-const MAX_FORMAT = 4;
+const MAX_FORMAT = 5;
+/** FILE_FORMAT_DELTA_DV. */
+const DELTA_VECTOR = 5;
 
 /** The record count of a file whose records nobody counted. */
 const UNKNOWN_COUNT = -1;
 
-const NO_BYTES = Buffer.alloc(0);
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** A field of a change, named within the change, is wrong. */
 class InvalidField extends Error {
@@ -37,6 +39,8 @@ export class FileChangeParser {
   #idHigh = 0;
   #idLow = 0;
   #id = '0';
+  /** Of the file that was read last. */
+  #path: Buffer = NO_BYTES;
 
   constructor(bytes: Uint8Array) {
     this.#reader = new WireReader(bytes);
@@ -69,6 +73,9 @@ export class FileChangeParser {
     let fileSequenceNumber = 0;
     let addedSnapshotId = '';
     let entryNumber = 0;
+    let replacesLive = false;
+    let isUpperBound = false;
+    let vector: Uint8Array | null | undefined;
     while (reader.position < end) {
       const tag = reader.tag(end);
       if (tag === CHANGE.file) {
@@ -84,6 +91,9 @@ export class FileChangeParser {
         reader.varint(end);
         addedSnapshotId = this.#snapshotId();
       } else if (tag === CHANGE.entryNumber) entryNumber = count(reader.int64(end), 'entry_number');
+      else if (tag === CHANGE.replacesLive) replacesLive = reader.int64(end) !== 0;
+      else if (tag === CHANGE.isUpperBound) isUpperBound = reader.int64(end) !== 0;
+      else if (tag === CHANGE.ifVector) vector = vectorHash(reader, reader.lengthEnd(end));
       else reader.skip(tag, end);
     }
     if (kind !== 1 && kind !== 2) throw new InvalidField('kind', 'is required: ADDED or REMOVED');
@@ -93,6 +103,12 @@ export class FileChangeParser {
     change.fileSequenceNumber = fileSequenceNumber;
     change.addedSnapshotId = addedSnapshotId;
     change.entryNumber = entryNumber;
+    change.replacesLive = replacesLive;
+    change.isUpperBound = isUpperBound;
+    if (vector !== undefined) {
+      if (kind === 1) throw new InvalidField('if_vector', 'is for removed data files');
+      change.ifVector = { pathHash: vector, dataPath: this.#path.toString() };
+    }
     return change;
   }
 
@@ -109,7 +125,7 @@ export class FileChangeParser {
   #file(start: number, end: number, added: boolean): ParsedChange {
     const reader = this.#reader;
     reader.position = start;
-    let path: Uint8Array = NO_BYTES;
+    let path = NO_BYTES;
     let content = 0;
     let format = 0;
     let recordCount = 0;
@@ -164,8 +180,9 @@ export class FileChangeParser {
     }
     if (path.length === 0) throw new InvalidField('file.file_path', 'is required');
     if (added && !(format >= 1 && format <= MAX_FORMAT))
-      throw new InvalidField('file.file_format', 'is required: PARQUET, ORC, AVRO or PUFFIN');
-    const kind = added ? fileKind(content, contentOffset) : DATA;
+      throw new InvalidField('file.file_format', 'is required: PARQUET, ORC, AVRO, PUFFIN or DELTA_DV');
+    this.#path = path;
+    const kind = added ? fileKind(content, contentOffset >= 0 || format === DELTA_VECTOR) : DATA;
     return {
       added,
       pathHash: pathHash(path, contentOffset),
@@ -180,16 +197,21 @@ export class FileChangeParser {
       fileSequenceNumber: 0,
       addedSnapshotId: '',
       entryNumber: 0,
+      replacesLive: false,
+      isUpperBound: false,
+      ifVector: undefined,
     };
   }
 }
 
-function fileKind(content: number, contentOffset: number): FileKind {
-  const vector = contentOffset >= 0;
+function fileKind(content: number, vector: boolean): FileKind {
   if (content === 2) return vector ? DELETION_VECTOR : POSITION_DELETES;
   if (content !== 1 && content !== 3)
     throw new InvalidField('file.file_content', 'is required: DATA, POSITION_DELETES or EQUALITY_DELETES');
-  if (vector) throw new InvalidField('file.content_offset', 'is for deletion vectors, which are POSITION_DELETES');
+  if (vector) {
+    const vectors = 'deletion vectors, which have a content_offset or the format DELTA_DV';
+    throw new InvalidField('file.file_content', `is POSITION_DELETES for ${vectors}`);
+  }
   return content === 1 ? DATA : EQUALITY_DELETES;
 }
 
@@ -236,6 +258,19 @@ function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   part.writeUInt32BE(key.length, 5);
   part.set(key, 9);
   return part;
+}
+
+/** The key of a removal's deletion vector; null for none. */
+function vectorHash(reader: WireReader, end: number): Uint8Array | null {
+  let path = NO_BYTES;
+  let offset = -1;
+  while (reader.position < end) {
+    const tag = reader.tag(end);
+    if (tag === IF_VECTOR.path) path = pathBytes(reader, end, 'if_vector.file_path');
+    else if (tag === IF_VECTOR.contentOffset) offset = count(reader.int64(end), 'if_vector.content_offset');
+    else reader.skip(tag, end);
+  }
+  return path.length === 0 ? null : pathHash(path, offset);
 }
 
 /** Checks a column's statistics: an error must show now and not when they are read. */

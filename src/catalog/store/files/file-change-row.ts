@@ -21,6 +21,18 @@ export interface ParsedChange {
   addedSnapshotId: string;
   /** See FileChange in statistics.proto. */
   entryNumber: number;
+  /** See FileChange in statistics.proto. */
+  replacesLive: boolean;
+  /** See FileChange in statistics.proto. */
+  isUpperBound: boolean;
+  /** Of a removed data file: nothing is removed unless this vector is live for it. Undefined if that is no condition. */
+  ifVector: VectorCondition | undefined;
+}
+
+/** A deletion vector, or null for none, and the data file that it belongs to. */
+export interface VectorCondition {
+  pathHash: Uint8Array | null;
+  dataPath: string;
 }
 
 /** The columns of a file that come from its body. */

@@ -88,7 +88,7 @@ export class FileWriter {
   /**
    * Upserts changes. Call it inside a transaction, without an await.
    *
-   * A file that is added while it is already live counts twice, as in the engines. A file that is removed and added in the same
+   * A file that is added while it is already live counts twice, as in Iceberg's engines, unless the addition replaces what is live. A file that is removed and added in the same
    * snapshot stays live, whatever the order. Removing a file that is not live changes nothing. Other snapshots keep what they hold.
    *
    * @returns rows written
@@ -111,6 +111,11 @@ export class FileWriter {
 
   /** Adds a file whose path the table has. */
   #addKnown(target: WriteTarget, change: ParsedChange): number {
+    const ended = change.replacesLive ? this.#remover.remove(target, { ...change, addedSnapshotId: '' }) : 0;
+    return ended + this.#addAgain(target, change);
+  }
+
+  #addAgain(target: WriteTarget, change: ParsedChange): number {
     const { tableNum, ancestry } = target;
     const { chain, ord } = ancestry[0] as Position;
     const known = this.#knownFiles.all(chain, ord, tableNum, change.pathHash) as KnownFile[];

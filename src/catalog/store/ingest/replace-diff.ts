@@ -250,6 +250,10 @@ async function* absent(
 }
 
 function isSame(stored: LiveAddition, change: ParsedChange): boolean {
+  if (change.isUpperBound && stored.sequence_number < change.sequenceNumber) {
+    // The stored statistics are those of the commit that added the file, of which a checkpoint may keep less.
+    return stored.record_count === change.recordCount && stored.size_bytes === change.sizeBytes;
+  }
   return (
     stored.sequence_number === change.sequenceNumber &&
     stored.file_sequence_number === change.fileSequenceNumber &&
