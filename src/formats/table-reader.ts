@@ -27,8 +27,6 @@ export interface KnownTable {
   uuid: string;
   /** Of the last state that was ingested completely; otherwise empty, or no fingerprint at all. */
   fingerprint: string;
-  /** When that state was committed, as it is stored. */
-  committedAtMs?: number;
   /** All versions. */
   schemas: { id: number; json: string }[];
   specs: PartitionSpec[];
