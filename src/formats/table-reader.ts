@@ -27,11 +27,11 @@ export interface KnownTable {
   uuid: string;
   /** Of the last state that was ingested completely; otherwise empty, or no fingerprint at all. */
   fingerprint: string;
+  /** When that state was committed, as it is stored. */
+  committedAtMs?: number;
   /** All versions. */
   schemas: { id: number; json: string }[];
-  specs: PartitionSpec[];
-  /** When the current snapshot of that state was committed, as it is stored. */
-  committedAtMs?: number;
+  partitionSpecs: PartitionSpec[];
 }
 
 export interface PartitionSpec {

@@ -14,8 +14,8 @@ export function knownTable(
     let known: KnownTable | undefined;
     for await (const { state, schemas } of catalog.bindings.readBoundTable({ connectorId, upstream })) {
       if (state) {
-        const { uuid, fingerprint, partitionSpecs: specs, committedAt } = state;
-        known = { uuid, fingerprint, specs, schemas: [], committedAtMs: committedAt?.getTime() };
+        const { committedAt, ...stored } = state;
+        known = { ...stored, committedAtMs: committedAt?.getTime(), schemas: [] };
       }
       known?.schemas.push(...schemas.map(({ schemaId, json }) => ({ id: schemaId, json })));
     }

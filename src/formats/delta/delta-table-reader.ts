@@ -90,7 +90,7 @@ export class DeltaTableReader implements TableReader {
       log,
       store,
       commits,
-      schemas: new DeltaSchemas(known && { schemas: known.schemas, specs: known.specs }),
+      schemas: new DeltaSchemas(known && { schemas: known.schemas, specs: known.partitionSpecs }),
       table: options.tableName,
       isFromCatalog: options.commits !== undefined,
       checkpoint: (upTo) => this.#checkpoint(upTo),
