@@ -3,7 +3,7 @@ export interface SnapshotIdentity {
   snapshotId: bigint;
   parentSnapshotId?: bigint;
   sequenceNumber: number;
-  /** Absent if the catalog has none. */
+  /** Absent if the catalog has none, and for Delta: a version's time may be that of a file, which changes if the table is copied. */
   committedAtMs?: number;
   manifestList: string;
 }

@@ -11,7 +11,7 @@ import { isDataLoss } from './changed-table.ts';
 import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
-import { putSchemas } from './put-schemas.ts';
+import { putSchemaOf } from './put-schemas.ts';
 import { cursorAt, putSnapshot } from './put-snapshot.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import type { Put } from './stream-changes.ts';
@@ -63,7 +63,7 @@ async function ingestReadable(
     const stored = messages.get(snapshotId);
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
-      await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
+      await putSchemaOf(deps, tableId, snapshot, reader.descriptor);
     }
     if (plan.capture.mode === 'METADATA_ONLY') {
       if (await putMetadata(deps, tableId, snapshot, stored)) progress.rowsWritten += 1;

@@ -1,11 +1,23 @@
-import type { TableDescriptor } from '../../formats/table-reader.ts';
+import type { SnapshotDescriptor, TableDescriptor } from '../../formats/table-reader.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
+
+/** Upserts the schema that comes with a snapshot, or that its id refers to. */
+export async function putSchemaOf(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  tableId: string,
+  { schemaId, schema }: SnapshotDescriptor,
+  descriptor: TableDescriptor,
+): Promise<void> {
+  if (schemaId === undefined) return;
+  const schemas = schema ? [schema] : descriptor.schemas;
+  await putSchemas(deps, tableId, { schemas }, new Set([schemaId]));
+}
 
 /** Upserts the versions of the table's schema with these ids. Each snapshot names its own version. */
 export async function putSchemas(
   deps: Pick<ActivityDeps, 'catalog'>,
   tableId: string,
-  descriptor: TableDescriptor,
+  descriptor: Pick<TableDescriptor, 'schemas'>,
   ids: ReadonlySet<number>,
 ): Promise<void> {
   for (const { id, json } of descriptor.schemas) {

@@ -106,7 +106,7 @@ async function collect(
         expired.push(snapshotId);
         continue;
       }
-      if (identityText(identityOf(snapshot)) !== identityText(upstream)) {
+      if (identityText(identityOf(snapshot, upstream)) !== identityText(upstream)) {
         replaced.add(snapshotId);
         continue;
       }
@@ -118,8 +118,10 @@ async function collect(
   return { known, captured, messages, expired, replaced };
 }
 
-function identityOf({ committedAt, sequenceNumber, ...snapshot }: Snapshot): SnapshotIdentity {
-  return { ...snapshot, sequenceNumber: Number(sequenceNumber), committedAtMs: committedAt?.getTime() };
+/** Without the time if the upstream's has none. */
+function identityOf({ committedAt, sequenceNumber, ...snapshot }: Snapshot, upstream: HistoryEntry): SnapshotIdentity {
+  const committedAtMs = upstream.committedAtMs === undefined ? undefined : committedAt?.getTime();
+  return { ...snapshot, sequenceNumber: Number(sequenceNumber), committedAtMs };
 }
 
 function without(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): Set<bigint> {

@@ -46,7 +46,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
       checks.list(candidateIds, 'candidate_ids', MAX_ITEMS);
       checks.done();
       const table = await getTableRow(db, tableId);
-      const rows = await compareSnapshots(db, table.table_num, { candidateIds, digest, captured });
+      const rows = await compareSnapshots(db, table, { candidateIds, digest, captured });
       if (rows === undefined) return { equal: false, ...(await listPage(db, { table, size: MAX_ITEMS })) };
       const refs = refsBySnapshot(table);
       return { equal: true, snapshots: rows.map((row) => snapshotFromRow(row, table, refs)), nextPageToken: '' };

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { snapshotDigest } from '../../../contract/snapshot-digest.ts';
 import { readPage } from '../database/page-cut.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Schema, TableRow } from '../database/schema.ts';
 import { IDENTITY, identityOf } from './snapshot-identity.ts';
 import { IS_UNREADABLE, SNAPSHOT_BYTES, type StoredSnapshot } from './snapshots.ts';
 
@@ -30,9 +30,10 @@ export interface ExpectedSnapshots {
  */
 export async function compareSnapshots(
   db: Db,
-  tableNum: number,
+  table: Pick<TableRow, 'format'> & { table_num: number },
   { candidateIds, digest, captured }: ExpectedSnapshots,
 ): Promise<StoredSnapshot[] | undefined> {
+  const tableNum = table.table_num;
   const candidates = new Set(candidateIds.map(String));
   let sum = 0n;
   let after = 0;
@@ -45,7 +46,7 @@ export async function compareSnapshots(
       .execute();
     const others = rows.filter(({ snapshot_id }) => !candidates.has(snapshot_id));
     if (captured && others.some(({ complete, unreadable }) => complete === 0 && unreadable === '')) return undefined;
-    sum += snapshotDigest(others.map(identityOf));
+    sum += snapshotDigest(others.map((row) => identityOf(row, table)));
     if (rows.length < CHUNK) break;
     after = rows.at(-1)?.published ?? after;
   }

@@ -67,7 +67,7 @@ export async function ensureSnapshot<T = EnsuredSnapshot>(
 
 async function find(db: Db, table: Table, snapshot: Snapshot, replacesOther: boolean) {
   const stored = await findSnapshotRow(db, table.table_num, snapshot.snapshotId);
-  const isOther = replacesOther && stored?.complete === 1 && isAnother(stored, snapshot);
+  const isOther = replacesOther && stored?.complete === 1 && isAnother(stored, snapshot, table);
   if (!isOther) return { stored, replacement: false };
   return {
     stored: await findSnapshotRow(db, table.table_num, snapshot.snapshotId, { replacement: true }),

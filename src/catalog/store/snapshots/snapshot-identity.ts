@@ -1,6 +1,10 @@
 import { identityText, type SnapshotIdentity } from '../../../contract/snapshot-digest.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
+import { TableFormat, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
+import type { TableRow } from '../database/schema.ts';
 import { columnsOf, type StoredSnapshot } from './snapshots.ts';
+
+const DELTA = tableFormatToJSON(TableFormat.TABLE_FORMAT_DELTA);
 
 /** The columns of a snapshot's row that tell it from another snapshot that has its id. */
 export const IDENTITY = [
@@ -11,18 +15,21 @@ export const IDENTITY = [
   'manifest_list',
 ] as const satisfies readonly (keyof StoredSnapshot)[];
 
-export function identityOf(row: Pick<StoredSnapshot, (typeof IDENTITY)[number]>): SnapshotIdentity {
+export function identityOf(
+  row: Pick<StoredSnapshot, (typeof IDENTITY)[number]>,
+  { format }: Pick<TableRow, 'format'>,
+): SnapshotIdentity {
   return {
     snapshotId: BigInt(row.snapshot_id),
     ...(row.parent_snapshot_id !== null && { parentSnapshotId: BigInt(row.parent_snapshot_id) }),
     sequenceNumber: row.sequence_number,
-    committedAtMs: row.committed_at ?? undefined,
+    committedAtMs: format === DELTA ? undefined : (row.committed_at ?? undefined),
     manifestList: row.manifest_list,
   };
 }
 
 /** Whether a message describes another snapshot than the one that is stored with its id. */
-export function isAnother(stored: StoredSnapshot, snapshot: Snapshot): boolean {
+export function isAnother(stored: StoredSnapshot, snapshot: Snapshot, table: Pick<TableRow, 'format'>): boolean {
   const described = { ...columnsOf(snapshot), snapshot_id: stored.snapshot_id };
-  return identityText(identityOf(stored)) !== identityText(identityOf(described));
+  return identityText(identityOf(stored, table)) !== identityText(identityOf(described, table));
 }
