@@ -38,11 +38,13 @@ export async function stagedGroups(
       replace: false,
       whole: false,
       snapshot: toSnapshotMessage(put, base),
+      ensureTable: put.newTable?.request,
     },
   });
   const { complete, stagedGroups } = await deps.catalog.fileChanges.commitSnapshot(single(header), {
     signal: heartbeat.signal,
   });
+  put.newTable?.wasCreated();
   const names = ranges.map(groupName);
   const staged = new Set(stagedGroups);
   const missing = complete ? [] : ranges.filter((range) => !staged.has(groupName(range)));

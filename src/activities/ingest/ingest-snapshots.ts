@@ -4,6 +4,7 @@ import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader
 import { nearestCaptured } from '../plan/snapshot-plan.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
+import { isCatalogAway } from '../runtime/failures.ts';
 import { dueSnapshots } from './ahead/due-snapshots.ts';
 import { Peekable } from './ahead/peekable.ts';
 import { type NextChanges, ReadAhead } from './ahead/read-ahead.ts';
@@ -36,7 +37,13 @@ export async function ingestSnapshots(
   progress: IngestProgress,
 ): Promise<IngestedSnapshots> {
   const unreadable = new UnreadableSnapshots(plan, input, reader, progress);
-  const ingested = await ingestReadable(plan, input, reader, progress, unreadable);
+  const { newTable } = plan.ensured;
+  const ingested = await ingestReadable(plan, input, reader, progress, unreadable).catch(async (error: unknown) => {
+    // A table that fails is bound to its name, too: otherwise each job would list the upstream twice, to find out what is gone.
+    if (!input.heartbeat.signal.aborted && !isCatalogAway(error)) await newTable?.create().catch(() => {});
+    throw error;
+  });
+  await newTable?.create();
   await unreadable.store();
   return ingested;
 }
@@ -161,6 +168,7 @@ function putOf(
     reader,
     ahead,
     tableId: plan.ensured.stored.tableId,
+    newTable: plan.ensured.newTable,
     ancestry,
     snapshot,
     columnIds: plan.columnIds,

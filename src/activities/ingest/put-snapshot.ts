@@ -66,7 +66,7 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
   const from = counted && put.resume;
   const verify = put.before !== undefined;
   const changes = put.groups ? new EncodedChanges(nothing()) : await put.ahead.take(snapshotId, { base, from });
-  return streamChanges({
+  const sent = await streamChanges({
     deps,
     header: (first) => ({
       tableId,
@@ -76,6 +76,7 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
       whole,
       // Only in the first stream: the later ones find the snapshot in the catalog.
       snapshot: first ? message : undefined,
+      ensureTable: first ? put.newTable?.request : undefined,
     }),
     changes,
     onRead: put.onRead,
@@ -115,6 +116,8 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
     // Without counts, nothing would show that the catalog lost the changes before a position.
     isOver: counted && heartbeat.isOver,
   });
+  put.newTable?.wasCreated();
+  return sent;
 }
 
 /** Where a snapshot that was read up to this position continues. */

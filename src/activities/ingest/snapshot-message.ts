@@ -4,6 +4,7 @@ import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
+import type { NewTable } from '../plan/new-table.ts';
 import { refuseOversizeSummary } from '../plan/refuse-oversize.ts';
 import type { Ancestry } from '../plan/select-snapshots.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
@@ -41,6 +42,8 @@ export interface PutSnapshot {
   /** Called when they are read. */
   onRead?(): void;
   tableId: string;
+  /** The table, if it is created with this snapshot. */
+  newTable?: NewTable;
   snapshot: SnapshotDescriptor;
   columnIds?: ReadonlySet<number>;
   heartbeat: Heartbeat;

@@ -63,6 +63,7 @@ export class UnreadableSnapshots {
     // What an earlier job has found already needs no proof: a table that changes all the time would never get on.
     const found = kept.findLast(({ snapshot }) => this.#isReported(snapshot.snapshotId));
     if (found) await refuseChanged(upstream, table, this.#reader, found.error);
+    if (kept.length > 0) await this.#plan.ensured.newTable?.create();
     for (const { snapshot, error } of kept) {
       const stored = messages.get(snapshot.snapshotId);
       if (!stored?.captured) await putMetadata(deps, tableId, snapshot, stored, reasonOf(error, MAX_REASON));

@@ -1,10 +1,12 @@
+import type { CaptureOptions } from '../../contract/activities.ts';
 import { CodedError } from '../../errors.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
+import { type Binding, EnsureTableRequest } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { Table, TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import { lookUpBindings } from '../missing/bindings.ts';
 import { requireNamespace, type TableDestination, tableText } from '../options/destination.ts';
 import { isNameTaken, viewDroppedUpstream } from './name-conflict.ts';
+import { NewTable } from './new-table.ts';
 import type { TableIngest } from './table-ingest.ts';
 
 /** A table in the catalog. In a dry run it may exist only in a transaction that was rolled back, so that its id names nothing. */
@@ -19,6 +21,8 @@ export interface EnsureResult {
   emptied: boolean;
   /** It takes its name from a view that is gone upstream. */
   replacesView: boolean;
+  /** The table is created with its first snapshot. */
+  newTable?: NewTable;
   /** Only in a dry run: what was bound to the upstream name before. */
   before?: Binding;
 }
@@ -34,13 +38,14 @@ export async function boundTable(input: TableIngest): Promise<EnsureResult> {
 }
 
 /**
- * The table in the catalog, with its current schema: created, moved, emptied or bound as needed. In a dry run the catalog does the same in a
+ * The table in the catalog, with its current schema: created or at least reserved, moved, emptied or bound as needed. In a dry run the catalog does the same in a
  * transaction that it rolls back: only the catalog can tell whether a name is free.
  */
 export async function ensureTable(
   input: TableIngest,
   { descriptor }: TableReader,
   destination: TableDestination,
+  { mode }: Pick<CaptureOptions, 'mode'>,
 ): Promise<EnsureResult> {
   const { deps, connector, upstream, table, namespaces } = input;
   const before = input.changes && (await lookUp(input));
@@ -55,11 +60,22 @@ export async function ensureTable(
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
     partitionSpecs: descriptor.partitionSpecs,
     validateOnly: input.changes !== undefined,
+    // Only if nothing has to be sent before the files of its first snapshot.
+    reserveIfNew:
+      mode === 'METADATA_AND_CAPTURE' &&
+      input.changes === undefined &&
+      descriptor.schemas.length === 1 &&
+      descriptor.currentSnapshotId !== undefined,
   };
   const ensure = async ({ namespaceId, name }: Pick<Table, 'namespaceId' | 'name'>, replacesView = false) => {
     const place = { namespaceId, name, replacesView };
-    const { table: stored, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, ...place });
-    return { ...ensured, stored: stored ?? Table.create(), replacesView, before };
+    const { table: stored = Table.create(), ...ensured } = await deps.catalog.bindings.ensureTable({
+      ...request,
+      ...place,
+    });
+    const create = { ...request, ...place, reserveIfNew: false, tableId: stored.tableId };
+    const newTable = ensured.reserved ? new NewTable(deps, EnsureTableRequest.fromPartial(create)) : undefined;
+    return { ...ensured, stored, replacesView, newTable, before };
   };
   const place = { namespaceId: await namespaces.idOf(destination.namespacePath), name: destination.name };
   if (before && place.namespaceId === '') {

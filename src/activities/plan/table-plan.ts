@@ -71,7 +71,7 @@ export async function planTable(input: TableIngest, reader: TableReader): Promis
   const capture = resolveCaptureOptions(connector, input);
   const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
   const destination = destinationOf(connector, table);
-  const ensured = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader, destination));
+  const ensured = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader, destination, capture));
   const { stored } = ensured;
 
   const columnIds = selectedColumns(input, reader);

@@ -1,12 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import type { CommitSnapshotResponse } from '../../generated/reconciler/internal/v1/ingestion.ts';
+import { checkEnsureTable, ensureTableIn } from '../bindings/ensure-table.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
+import { transaction } from '../store/database/transaction.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import type { ChangeStream, Finish, PutHeader } from '../store/ingest/change-stream.ts';
 import { MAX_GROUPS } from '../store/ingest/change-stream.ts';
-import { openChangeStream, putAtOnce } from '../store/ingest/open-stream.ts';
-import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
+import { createWithSnapshot } from '../store/ingest/first-snapshot.ts';
+import { openChangeStream, putSnapshotAtOnce } from '../store/ingest/open-stream.ts';
+import { applyTableUpdate, checkedTableUpdate, stateAfter } from '../tables/table-update.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
 import { TABLE_MASK } from '../validation/table-checks.ts';
 import type { CommitMessage } from './commit-message.ts';
@@ -40,7 +43,15 @@ export async function commitSnapshot(
   let header: PutHeader | undefined;
   let stream: ChangeStream | undefined;
   let ended: CommitSnapshotResponse | undefined;
+  let isTableEnsured = false;
+  const ensureTable = async ({ ensureTable: request }: PutHeader): Promise<void> => {
+    if (!request || isTableEnsured) return;
+    const { emptied } = await transaction(database.db, false, (trx) => ensureTableIn(trx, request));
+    isTableEnsured = true;
+    if (emptied) purge();
+  };
   const write = async (of: PutHeader): Promise<void> => {
+    await ensureTable(of);
     stream ??= await openChangeStream(database, of);
     if (!stream) {
       // The snapshot is complete already.
@@ -54,9 +65,15 @@ export async function commitSnapshot(
     counts.rows += await stream.write(changes);
     await setImmediate();
   };
+  const putAtOnce = async (of: PutHeader, last: Finish, changes: readonly ParsedChange[]) => {
+    const rows = of.ensureTable && (await createWithSnapshot(database, of, last, changes));
+    if (rows !== undefined) return rows;
+    await ensureTable(of);
+    return putSnapshotAtOnce(database, of, last, changes);
+  };
   const finish = async (of: PutHeader, last: Finish): Promise<void> => {
     const changes = pending.splice(0);
-    const rows = stream ? undefined : await putAtOnce(database, of, last, changes);
+    const rows = stream ? undefined : await putAtOnce(of, last, changes);
     if (rows === undefined) await write(of);
     if (ended) return;
     count(changes, counts);
@@ -118,14 +135,20 @@ function checkedHeader(header: PutHeader): PutHeader {
   checks.id(header.tableId, 'header.table_id');
   checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
   checks.that(header.replace || !header.whole, 'header.whole', 'is allowed only with replace');
-  const { snapshot } = header;
+  const { snapshot, ensureTable } = header;
   checks.that(
     !snapshot || (snapshot.tableId === header.tableId && snapshot.snapshotId === header.snapshotId),
     'header.snapshot',
     'has other ids than the header',
   );
+  checks.that(
+    !ensureTable || (snapshot !== undefined && !header.replace && ensureTable.tableId === header.tableId),
+    'header.ensure_table',
+    'is allowed only with a snapshot and without replace, and with the table id of the header',
+  );
   checks.done();
   if (snapshot) checkSnapshot(snapshot);
+  if (ensureTable) checkEnsureTable(ensureTable);
   return header;
 }
 
@@ -142,7 +165,7 @@ function checkedFinish(
   if (replace) throw invalid('finish.update_table', 'is allowed only without replace');
   const update = checkedTableUpdate(updateTable, TABLE_MASK);
   if (update.table.tableId !== tableId) throw invalid('finish.update_table', 'has another table id than the header');
-  return { dataFiles, deleteFiles, groups, after: (trx) => applyTableUpdate(trx, update) };
+  return { dataFiles, deleteFiles, groups, after: (trx) => applyTableUpdate(trx, update), state: stateAfter(update) };
 }
 
 function checkedGroup(group: string, { replace }: PutHeader): string {

@@ -13,6 +13,7 @@ import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { ms } from '../store/database/json.ts';
 import type { Schema } from '../store/database/schema.ts';
+import type { TableState } from '../store/ingest/change-stream.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
 import {
   type BindingColumns,
@@ -63,6 +64,14 @@ export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: Ta
   if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);
   await updateTableRow(trx, table.tableId, changedColumns(table, paths));
   await applyUpstream(trx, stored, table.upstream, paths);
+}
+
+/** The state to which an update moves a table; undefined if it expects an etag, or changes only parts of the binding. */
+export function stateAfter({ table, paths }: TableUpdate): TableState | undefined {
+  const { upstream, schema, etag } = table;
+  if (etag !== '' || !upstream || !paths.includes('upstream')) return undefined;
+  const binding = bindingColumns(upstream);
+  return { columns: changedColumns(table, paths), binding, schema: paths.includes('schema') ? schema : undefined };
 }
 
 /** A table without gaps in its coverage must have its current snapshot, unless that cannot be read. */

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
 import {
   type EnsureTableRequest,
   type EnsureTableResponse,
@@ -8,12 +9,16 @@ import {
 import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { PartitionSpec, Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
-import { pathKey } from '../database/path-key.ts';
+import { newId } from '../../identity/ids.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import { compiledQuery } from '../database/compiled-query.ts';
+import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
 import { type BindingColumns, difference, rebind } from '../tables/binding-columns.ts';
 import { putSchema } from '../tables/table-schemas.ts';
 import {
   dropContents,
+  findTableRow,
   getTable,
   getTableRow,
   insertFreeTable,
@@ -43,7 +48,8 @@ export async function ensureTable(
   const { name, replacesView } = request;
   const placement = { kind: TABLE, connector, upstream, namespace, name, replacesOtherKind: replacesView };
   const { id, moved, takenOver } = await placeObject(db, placement);
-  if (id === undefined) return createTable(db, request, upstream, namespace);
+  if (request.tableId !== '') await requireReserved(db, request, id);
+  if (id === undefined) return createTable(db, request, namespace);
   const row = await getTableRow(db, id);
   const binding = {
     connector_id: connector.connectorId,
@@ -56,31 +62,79 @@ export async function ensureTable(
   return { ...refreshed, changed: refreshed.changed || moved };
 }
 
-async function createTable(
-  db: Db,
-  request: EnsureTableRequest,
-  upstream: UpstreamName,
-  namespace: Namespace,
-): Promise<EnsureTableResponse> {
-  const row = await insertFreeTable(db, namespace, {
-    ...Table.create(),
-    namespaceId: namespace.namespaceId,
-    name: request.name,
-    format: request.format,
-    location: request.location,
-    partitionSpecs: request.partitionSpecs,
-    upstream: {
-      connectorId: request.connectorId,
-      namespacePath: upstream.namespacePath,
-      tableName: upstream.name,
-      uuid: request.uuid,
-      fingerprint: '',
-      coverage: '',
-    },
-  });
-  await putSchemas(db, row.table_num, request);
-  return { table: await tableMessage(db, row), hasSnapshots: false, made: true, changed: true, emptied: false };
+/** @throws CodedError ABORTED if the reserved id cannot be, or has not become, that of the table */
+async function requireReserved(db: Db, { tableId, name }: EnsureTableRequest, id: string | undefined): Promise<void> {
+  if (id === undefined ? (await findTableRow(db, tableId)) === undefined : id === tableId) return;
+  throw new CodedError(
+    'ABORTED',
+    `table '${name}' was created, or bound to its upstream table, by another call meanwhile: ingest it again`,
+  );
 }
+
+async function createTable(db: Db, request: EnsureTableRequest, namespace: Namespace): Promise<EnsureTableResponse> {
+  const row = await insertFreeTable(db, namespace, tableOf(request), request.tableId || undefined);
+  await putSchemas(db, row.table_num, request);
+  return { ...NEW, table: await tableMessage(db, row) };
+}
+
+const NEW = { hasSnapshots: false, made: true, changed: true, emptied: false, reserved: false };
+
+/** The table that a request creates. */
+export function tableOf(request: EnsureTableRequest): Table {
+  const { namespaceId, name, format, location, partitionSpecs, connectorId, upstream, uuid } = request;
+  const { namespacePath = [], name: tableName = '' } = upstream ?? {};
+  const bound = { connectorId, namespacePath, tableName, uuid, fingerprint: '', coverage: '' };
+  return { ...Table.create(), namespaceId, name, format, location, partitionSpecs, upstream: bound };
+}
+
+/**
+ * Reserves an id for a table that does not exist yet.
+ *
+ * @returns undefined if the table exists, or cannot be created
+ */
+export async function reserveTable(db: Db, request: EnsureTableRequest): Promise<EnsureTableResponse | undefined> {
+  const { connectorId, upstream, name, namespaceId } = request;
+  const key = pathKey(upstream?.namespacePath ?? []);
+  const [place] = await freePlace(db, connectorId, name, TABLE, key, upstream?.name ?? '', namespaceId, TENANT);
+  if (!place) return undefined;
+  const { catalog_id: catalogId, path_key } = place;
+  const table = { ...tableOf(request), tableId: newId('tbl'), catalogId, namespacePath: pathOfKey(path_key) };
+  return { ...NEW, reserved: true, table };
+}
+
+/** The namespace for a new table of a connector, if its name is free and nothing is bound to its upstream name. */
+const freePlace = compiledQuery(
+  (
+    db,
+    connectorId: string,
+    name: string,
+    kind: ObjectKind,
+    upstreamPath: string,
+    upstreamName: string,
+    namespaceId: string,
+    tenant: string,
+  ) =>
+    db
+      .selectFrom('namespaces as n')
+      .innerJoin('connectors as c', (join) =>
+        join.on('c.connector_id', '=', connectorId).onRef('c.tenant_id', '=', 'n.tenant_id'),
+      )
+      .leftJoin('object_names as o', (join) =>
+        join.onRef('o.namespace_id', '=', 'n.namespace_id').on('o.name', '=', name),
+      )
+      .leftJoin('bindings as b', (join) =>
+        join
+          .onRef('b.connector_id', '=', 'c.connector_id')
+          .on('b.kind', '=', kind)
+          .on('b.upstream_path_key', '=', upstreamPath)
+          .on('b.upstream_name', '=', upstreamName),
+      )
+      .select(['n.catalog_id', 'n.path_key'])
+      .where('n.namespace_id', '=', namespaceId)
+      .where('n.tenant_id', '=', tenant)
+      .where('o.object_id', 'is', null)
+      .where('b.object_id', 'is', null),
+);
 
 /** Brings a table up to date with the upstream, and unmarks one that was missing. Writes nothing if nothing differs. */
 async function refresh(
@@ -115,7 +169,8 @@ async function refresh(
   const tableNum = table.table_num ?? row.table_num;
   await putSchemas(db, tableNum, request);
   const hasSnapshots = !isAnother && (await hasSnapshot(db, tableNum));
-  return { table: await getTable(db, row.table_id), hasSnapshots, made: false, changed, emptied: isAnother };
+  const result = { hasSnapshots, made: false, changed, emptied: isAnother, reserved: false };
+  return { ...result, table: await getTable(db, row.table_id) };
 }
 
 /** A table whose contents were dropped. */

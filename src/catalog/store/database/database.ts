@@ -7,6 +7,7 @@ import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
 import { StoreDialect } from './sqlite/dialect.ts';
 import { DatabaseHealth } from './sqlite/health.ts';
+import { defineNewTables } from './sqlite/new-tables.ts';
 import { makePrivate, realFile } from './sqlite/private-files.ts';
 import { isDamaged } from './sqlite/result-codes.ts';
 import { Sqlite } from './sqlite.ts';
@@ -40,6 +41,7 @@ export async function openDatabase(file: string): Promise<Database> {
   try {
     await migrate(db as never, file);
     await write(db, async () => setPlannerStatistics(sqlite));
+    defineNewTables(sqlite);
   } catch (error) {
     await db.destroy();
     throw health.explain(error);

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { Claim } from '../../../contract/claim.ts';
 import { CodedError } from '../../../errors.ts';
 import { currentClaim, requireClaim } from './claim-fence.ts';
 import type { Schema } from './schema.ts';
@@ -11,11 +12,19 @@ import { isDiskFull } from './sqlite/result-codes.ts';
  * @throws ClaimLost, with nothing written
  */
 export async function write<T>(db: Kysely<Schema>, work: (trx: Kysely<Schema>) => Promise<T>): Promise<T> {
-  const claim = currentClaim();
-  return db.transaction().execute(async (trx) => {
+  return writeFenced(db, async (trx, claim) => {
     if (claim) await requireClaim(trx, claim);
     return work(trx);
   });
+}
+
+/** Like `write`, for work whose own first statement writes nothing if the claim is lost. */
+export async function writeFenced<T>(
+  db: Kysely<Schema>,
+  work: (trx: Kysely<Schema>, claim: Claim | undefined) => Promise<T>,
+): Promise<T> {
+  const claim = currentClaim();
+  return db.transaction().execute((trx) => work(trx, claim));
 }
 
 /**

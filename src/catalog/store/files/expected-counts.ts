@@ -7,8 +7,10 @@ export function deleteFileCount(totals: Totals): bigint {
   return totals[2].files + totals[3].files + totals[4].files;
 }
 
+type SnapshotName = Pick<StoredSnapshot, 'snapshot_id' | 'base_snapshot_id'>;
+
 /** @throws CodedError FAILED_PRECONDITION if the numbers of live files differ from the upstream's */
-export function checkCounts(totals: Totals, expected: ExpectedCounts, row: StoredSnapshot, tableId: string): void {
+export function checkCounts(totals: Totals, expected: ExpectedCounts, row: SnapshotName, tableId: string): void {
   const mismatches: string[] = [];
   const compare = (what: string, found: bigint, count: bigint | undefined) => {
     if (count !== undefined && found !== count) mismatches.push(`${found} ${what} live, expected ${count}`);

@@ -58,7 +58,7 @@ export class NewFiles {
   constructor(statements: NewFileStatements, target: WriteTarget) {
     this.#statements = statements;
     this.#target = target;
-    this.#hasVariants = statements.anyVariant.get(target.tableNum) !== undefined;
+    this.#hasVariants = !target.isEmpty && statements.anyVariant.get(target.tableNum) !== undefined;
   }
 
   /** Adds a file, whose membership is written by `flush`. @returns false, with nothing done, if the table has the path */

@@ -4,6 +4,7 @@ import { compiledQuery } from '../database/compiled-query.ts';
 import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
 import { ancestryOf, baseOf, type Position, startsBefore } from '../lineage/lineage.ts';
+import type { ParsedChange } from './file-change-row.ts';
 import { liveInstances } from './live-files.ts';
 
 type Db = Kysely<Schema>;
@@ -55,6 +56,20 @@ export function totalsFromText(text: string): Totals {
 
 const MAX_INT64 = 2n ** 63n - 1n;
 
+/** Totals of a snapshot that has these files and no others. @throws CodedError INVALID_ARGUMENT if a sum does not fit in 64 bits */
+export function totalsOf(files: readonly Pick<ParsedChange, 'kind' | 'recordCount' | 'sizeBytes'>[]): Totals {
+  const totals = noTotals();
+  for (const { kind, recordCount, sizeBytes } of files) {
+    const kindTotals = totals[kind];
+    kindTotals.files += 1n;
+    if (recordCount < 0) kindTotals.uncounted += 1n;
+    else kindTotals.records += BigInt(recordCount);
+    kindTotals.bytes += BigInt(sizeBytes);
+  }
+  refuseLarge(totals);
+  return totals;
+}
+
 /**
  * Totals of a snapshot: its base's totals, plus the files that it added, minus the files that it removed.
  *
@@ -66,6 +81,11 @@ export async function totalsAt(db: Db, base: Totals | undefined, position: Posit
   addRows(totals, 1n, await addedAt(db, position.chain, position.ord));
   if (base) addRows(totals, -1n, await removedAt(db, position));
   if (base) await subtractBranchRemovals(db, position, totals);
+  refuseLarge(totals);
+  return totals;
+}
+
+function refuseLarge(totals: Totals): void {
   const all = FILE_KINDS.map((kind) => totals[kind]);
   if (all.some(({ records, bytes }) => records > MAX_INT64 || bytes > MAX_INT64)) {
     throw new CodedError(
@@ -73,7 +93,6 @@ export async function totalsAt(db: Db, base: Totals | undefined, position: Posit
       'changes: the sum of their record counts or sizes does not fit in 64 bits',
     );
   }
-  return totals;
 }
 
 // SQLite's sum() fails beyond 64 bits, and JavaScript rounds numbers beyond 53 bits. So halves of 32 bits are summed, as text.

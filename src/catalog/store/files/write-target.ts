@@ -7,6 +7,8 @@ export interface WriteTarget {
   snapshotId: string;
   /** See `ancestryOf`. */
   ancestry: readonly Position[];
+  /** The table has no files yet. */
+  isEmpty?: boolean;
 }
 
 /** The snapshot that added the file; null for the target itself. */

@@ -1,11 +1,14 @@
-import type { Kysely } from 'kysely';
+import type { Kysely, Updateable } from 'kysely';
+import type { EnsureTableRequest } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
-import type { Schema } from '../database/schema.ts';
+import type { TableSchema } from '../../../generated/reconciler/v1/tables.ts';
+import type { Schema, TableRow } from '../database/schema.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import type { FileWriter } from '../files/file-writer.ts';
 import type { WriteTarget } from '../files/write-target.ts';
 import type { StoredSnapshot } from '../snapshots/snapshots.ts';
+import type { BindingColumns } from '../tables/binding-columns.ts';
 
 /** Maximum number of groups per snapshot. */
 export const MAX_GROUPS = 1000;
@@ -19,6 +22,17 @@ export interface PutHeader {
   whole: boolean;
   /** Snapshot to upsert before the changes. */
   snapshot?: Snapshot;
+  /** Table to ensure before the snapshot. */
+  ensureTable?: EnsureTableRequest;
+}
+
+/** What a finish makes of a table. */
+export interface TableState {
+  /** The table's own columns that change. */
+  columns: Updateable<TableRow>;
+  binding: BindingColumns;
+  /** The version of its schema that becomes current. */
+  schema?: Pick<TableSchema, 'schemaId' | 'json'>;
 }
 
 export interface Finish extends ExpectedCounts {
@@ -26,6 +40,8 @@ export interface Finish extends ExpectedCounts {
   groups: readonly string[];
   /** Runs in the transaction that makes the snapshot visible. Not for streams that replace. */
   after?(trx: Kysely<Schema>): Promise<void>;
+  /** The same as `after`, if that replaces the table's whole binding: a table that does not exist yet is created in this state. */
+  state?: TableState;
 }
 
 /** Receives the changes of one stream. Each call runs in its own transaction. */

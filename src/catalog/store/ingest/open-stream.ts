@@ -46,7 +46,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
  * @returns rows written permanently; undefined, with nothing done, if the snapshot exists already: use `openChangeStream` then
  * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete and for other counts
  */
-export async function putAtOnce(
+export async function putSnapshotAtOnce(
   database: Database,
   header: PutHeader,
   finish: Finish,

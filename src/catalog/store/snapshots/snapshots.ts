@@ -126,25 +126,35 @@ export async function insertSnapshot(
   const position = await newPosition(db, table.table_num, base && positionOf(base));
   const [row] = await insert(db, {
     table_num: table.table_num,
-    snapshot_id: snapshot.snapshotId.toString(),
-    ...columnsOf(snapshot),
+    ...newSnapshotColumns(snapshot, stageKey),
     base_snapshot_id: base?.snapshot_id ?? null,
-    fetched_at: Date.now(),
     chain_num: position.chain,
     ord: position.ord,
+    replacement: Number(replacement),
+  });
+  return row as StoredSnapshot;
+}
+
+/** The columns of a new snapshot that is staged, without a base, apart from those that other rows determine. */
+export function newSnapshotColumns(snapshot: Snapshot, stageKey: string | null) {
+  const now = Date.now();
+  return {
+    snapshot_id: snapshot.snapshotId.toString(),
+    ...columnsOf(snapshot),
+    base_snapshot_id: null,
+    fetched_at: now,
     complete: 0,
     published: null,
     stage_key: stageKey,
     staged_groups: null,
-    staged_at: Date.now(),
+    staged_at: now,
     totals: null,
     live_rows: null,
     ndv: null,
     put_columns_key: null,
-    replacement: Number(replacement),
+    replacement: 0,
     unreadable: '',
-  });
-  return row as StoredSnapshot;
+  };
 }
 
 const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>

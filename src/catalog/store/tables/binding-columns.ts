@@ -72,7 +72,12 @@ export async function insertBinding(
   objectId: string,
   columns: BindingColumns,
 ): Promise<void> {
-  await insert(db, { object_id: objectId, tenant_id: TENANT, kind, ...columns, name_hash: nameHash(columns) });
+  await insert(db, { object_id: objectId, ...newBindingColumns(kind, columns) });
+}
+
+/** The columns of a new binding, apart from the object's id. */
+export function newBindingColumns(kind: ObjectKind, columns: BindingColumns): Omit<BindingRow, 'object_id'> {
+  return { tenant_id: TENANT, kind, ...columns, name_hash: nameHash(columns) };
 }
 
 const insert = compiledWrite((db, row: Insertable<BindingRow>) => db.insertInto('bindings').values(row));

@@ -48,17 +48,29 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
 }
 
 /** Inserts a table into an existing namespace. The name must be free in that namespace. */
-export async function insertFreeTable(db: Db, namespace: Namespace, table: NewTable): Promise<StoredTable> {
-  const tableId = newId('tbl');
+export async function insertFreeTable(
+  db: Db,
+  namespace: Namespace,
+  table: NewTable,
+  tableId = newId('tbl'),
+): Promise<StoredTable> {
   await nameObject(db, table.namespaceId, table.name, tableId);
-  const now = Date.now();
   const tableNum = await newContents(db, tableId);
-  const row: TableRow = {
+  const row: TableRow = { ...newTableColumns(tableId, table), table_num: tableNum, catalog_id: namespace.catalogId };
+  await insert(db, row);
+  const binding = table.upstream && bindingColumns(table.upstream);
+  if (binding) await insertBinding(db, TABLE, tableId, binding);
+  if (table.schema) await putSchema(db, tableNum, table.schema);
+  return { ...row, ...(binding ?? UNBOUND), path_key: pathKey(namespace.path) };
+}
+
+/** The columns of a new table, apart from those that other rows determine. */
+export function newTableColumns(tableId: string, table: NewTable): Omit<TableRow, 'table_num' | 'catalog_id'> {
+  const now = Date.now();
+  return {
     table_id: tableId,
-    table_num: tableNum,
     tenant_id: TENANT,
-    catalog_id: namespace.catalogId,
-    namespace_id: namespace.namespaceId,
+    namespace_id: table.namespaceId,
     name: table.name,
     description: table.description,
     format: tableFormatToJSON(table.format),
@@ -75,11 +87,6 @@ export async function insertFreeTable(db: Db, namespace: Namespace, table: NewTa
     updated_at: now,
     etag: newEtag(),
   };
-  await insert(db, row);
-  const binding = table.upstream && bindingColumns(table.upstream);
-  if (binding) await insertBinding(db, TABLE, tableId, binding);
-  if (table.schema) await putSchema(db, tableNum, table.schema);
-  return { ...row, ...(binding ?? UNBOUND), path_key: pathKey(namespace.path) };
 }
 
 const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
@@ -108,9 +115,13 @@ const byId = compiledQuery((db, _tenant: string, id: string) => select(db).where
 
 /** @throws CodedError NOT_FOUND */
 export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
-  const [row] = await byId(db, TENANT, id);
+  const row = await findTableRow(db, id);
   if (!row) throw notFound('table', id);
   return row;
+}
+
+export async function findTableRow(db: Db, id: string): Promise<StoredTable | undefined> {
+  return (await byId(db, TENANT, id))[0];
 }
 
 /** @throws CodedError NOT_FOUND */
