@@ -100,7 +100,9 @@ export class DeltaTableReader implements TableReader {
   /** Reads what the table is at its newest version. */
   async describe(): Promise<void> {
     const { location, known } = this.#options;
-    const { last } = this.#log;
+    const { first, last } = this.#log;
+    // Ids of columns and schemas are given in the order of the history.
+    if (!known?.schemas.length && first < last) await this.#states.at(first).then(schemaOf, onlyIfLost);
     const state = await this.#states.at(last);
     const schema = state.schema();
     this.#descriptor = {
@@ -280,11 +282,10 @@ function schemaOf(state: TableState) {
 }
 
 /** Undefined if what is read is missing or broken. */
-async function unlessLost<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'DATA_LOSS') return undefined;
-    throw error;
-  }
+function unlessLost<T>(reading: Promise<T>): Promise<T | undefined> {
+  return reading.catch(onlyIfLost);
+}
+
+function onlyIfLost(error: unknown): undefined {
+  if (!(error instanceof CodedError && error.code === 'DATA_LOSS')) throw error;
 }

@@ -28,21 +28,16 @@ export class FileChanges {
       fileSequenceNumber: version,
       addedSnapshotId: BigInt(version),
       ...(isCheckpoint && { isUpperBound: true as const }),
+      replacesLive: true as const,
     };
-    into.push({
-      kind: 'added',
-      file: dataFile(add, path, this.#schema, this.#columnIds),
-      ...addition,
-      replacesLive: true,
-    });
+    const file = dataFile(add, path, this.#schema, this.#columnIds);
+    const { defaultRowCommitVersion = version } = add;
+    // A file of a checkpoint was added in the version in which its rows were, or later.
+    const sequenceNumber = isCheckpoint ? Math.min(defaultRowCommitVersion, version) : version;
+    into.push({ kind: 'added', file, ...addition, sequenceNumber, fileSequenceNumber: sequenceNumber });
     if (add.deletionVector === undefined) return;
     const vectorPath = this.#paths.vector(add.deletionVector);
-    into.push({
-      kind: 'added',
-      file: vectorFile(add, path, this.#schema, vectorPath),
-      ...addition,
-      replacesLive: true,
-    });
+    into.push({ kind: 'added', file: vectorFile(add, path, this.#schema, vectorPath), ...addition });
   }
 
   /** The data file is removed if it is live with this vector, or without one (Delta protocol, "Add File and Remove File"). */

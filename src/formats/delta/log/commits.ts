@@ -21,6 +21,8 @@ export class Commits {
   /** The least recently read is first. */
   readonly #kept = new Map<number, Uint8Array>();
   #keptBytes = 0;
+  /** Ends when no large commit is read any more. */
+  #large: Promise<void> = Promise.resolve();
   readonly #smallActions = new Map<number, Promise<SmallActions>>();
 
   constructor(store: LogStore, log: DeltaLog) {
@@ -78,16 +80,38 @@ export class Commits {
     const path = this.#log.commitPath(version);
     if (path === undefined) return { domains: [], sidecars: [] };
     for (let isFirst = true; ; isFirst = false) {
+      const reading = this.#oneAtATime(this.#bytes(version, path));
       try {
-        return await readSmallActions(this.#bytes(version, path), signal);
+        return await readSmallActions(reading.read, signal);
       } catch (error) {
         if (!isFirst || version !== this.#log.last || !(error instanceof MalformedError)) {
           throw fileError('commit', path, error);
         }
         this.#forget(version);
         await setTimeout(WRITING_MS, undefined, { signal });
+      } finally {
+        reading.end();
       }
     }
+  }
+
+  /** Many small commits are read at the same time, but of the large ones only one, which would take much memory otherwise. */
+  #oneAtATime(read: ReadBytes): { read: ReadBytes; end(): void } {
+    let end: (() => void) | undefined;
+    return {
+      read: async (from, to) => {
+        if (from > 0 && end === undefined) {
+          const before = this.#large;
+          const ended = new Promise<void>((resolve) => {
+            end = resolve;
+          });
+          this.#large = before.then(() => ended);
+          await before;
+        }
+        return read(from, to);
+      },
+      end: () => end?.(),
+    };
   }
 
   #path(version: number): string {

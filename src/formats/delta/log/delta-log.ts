@@ -53,18 +53,14 @@ export class DeltaLog implements VersionRange {
    * @throws CodedError `NOT_FOUND` if there is no log, `DATA_LOSS` if commits are missing
    */
   static async open(options: OpenDeltaLog): Promise<DeltaLog> {
-    const { store, location, known } = options;
-    const folder = folderOf(location);
-    const version = fingerprintVersion(known);
-    if (version !== undefined) {
-      const hint = await lastCheckpointHint(store, folder);
-      // Without the checkpoint, more would have to be listed later.
-      const from = Math.min(version, hint ?? version);
-      const listing = await list(options, folder, from);
+    const folder = folderOf(options.location);
+    const from = fingerprintVersion(options.known);
+    if (from !== undefined) {
+      const [listing, oldest] = await Promise.all([list(options, folder, from), firstOf(options, folder, from)]);
       if (await continues(options, folder, listing)) {
-        const range = readableVersions(listing, folder, from);
-        const first = range.first === from ? await firstOf(options, folder, from) : range.first;
-        return new DeltaLog(options, { listing, from, range: { ...range, first }, continuesKnown: true });
+        const { first, last } = readableVersions(listing, folder, from);
+        const range = { first: first === from ? oldest : first, last };
+        return new DeltaLog(options, { listing, from, range, continuesKnown: true });
       }
     }
     const listing = await list(options, folder, 0);
@@ -112,10 +108,13 @@ export class DeltaLog implements VersionRange {
 
   /** The newest complete checkpoint of this version or an older one. Undefined if the commits from 0 on are all that there is. */
   async checkpointUpTo(version: number): Promise<Checkpoint | undefined> {
-    const found = this.#listing.checkpointUpTo(version);
-    if (found !== undefined || this.#from === 0) return found;
-    this.#listing = await list({ store: this.#store, catalog: this.#catalog }, this.folder, 0);
-    this.#from = 0;
+    const hint = this.#from > 0 ? await lastCheckpointHint(this.#store, this.folder) : undefined;
+    for (const from of hint !== undefined && hint < this.#from ? [hint, 0] : [0]) {
+      const found = this.#listing.checkpointUpTo(version);
+      if (found !== undefined || this.#from === 0) return found;
+      this.#listing = await list({ store: this.#store, catalog: this.#catalog }, this.folder, from);
+      this.#from = from;
+    }
     return this.#listing.checkpointUpTo(version);
   }
 

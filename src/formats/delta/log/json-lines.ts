@@ -8,8 +8,9 @@ export type ReadBytes = (start: number, end: number) => Promise<Uint8Array>;
 
 /** Lines are cut from this much at once: about a thousand actions. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Read with one request. */
-const READ_BYTES = 8 * CHUNK_BYTES;
+/** Read with the first request, and with each of the others. Most commits are small. */
+export const FIRST_READ_BYTES = CHUNK_BYTES;
+const READ_BYTES = 4 * CHUNK_BYTES;
 /** Statistics of a file with thousands of columns have a few MiB. */
 const MAX_LINE_BYTES = 32 * 1024 * 1024;
 /** Longer lines are checked before they are parsed, because parsed values may take a hundred times the memory of their text. */
@@ -51,9 +52,16 @@ export async function* readLines(
     before += lines.length;
     return { lines, before: before - lines.length, end };
   };
-  for (;;) {
+  let reading = read(position, position + FIRST_READ_BYTES);
+  for (let requested = FIRST_READ_BYTES; ; requested = READ_BYTES) {
     signal?.throwIfAborted();
-    const block = toBuffer(await read(position, position + READ_BYTES));
+    const block = toBuffer(await reading);
+    const isLast = block.length < requested;
+    if (!isLast) {
+      // The next bytes arrive while these are parsed. The caller may end before they are awaited.
+      reading = read(position + block.length, position + block.length + READ_BYTES);
+      reading.catch(() => undefined);
+    }
     let at = 0;
     if (isBeforeFirst) {
       const end = block.indexOf(LINE_FEED);
@@ -74,7 +82,7 @@ export async function* readLines(
       if (turns.isOver) await turns.next();
     }
     position += block.length;
-    if (block.length < READ_BYTES) break;
+    if (isLast) break;
   }
   if (unfinishedBytes > 0) yield take(position);
 }
