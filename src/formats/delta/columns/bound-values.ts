@@ -44,36 +44,34 @@ export function numberBound(stats: FileStats, leaf: Leaf, isUpper: boolean, toke
   }
 }
 
-/** Writes a bound that is a string without escapes, between the positions of a text. @param isAscii whether it has only printable ASCII characters */
+/** Writes a bound that is a string without escapes: the bytes between the positions. */
 export function textBound(
   stats: FileStats,
   leaf: Leaf,
   isUpper: boolean,
-  text: string,
+  bytes: Buffer,
   from: number,
   to: number,
-  isAscii: boolean,
 ): void {
   const slot = slotOf(leaf, isUpper);
   switch (leaf.bounds) {
     case STRING:
-      if (isAscii) stats.ascii(slot, text, from, to);
-      else stringBound(stats, slot, isUpper, text.slice(from, to));
+      stats.utf8(slot, bytes, from, to);
       break;
     case DATE:
-      if (time.read(text, from, to)) stats.int32(slot, time.days);
+      if (time.read(bytes, from, to)) stats.int32(slot, time.days);
       break;
     case TIMESTAMP:
-      if (time.read(text, from, to)) timestampBound(stats, slot, isUpper, time.days, time.micros, time.isExact);
+      if (time.read(bytes, from, to)) timestampBound(stats, slot, isUpper, time.days, time.micros, time.isExact);
       break;
     case FLOAT:
     case DOUBLE: {
-      const [, sign] = (to - from < 10 && INFINITY.exec(text.slice(from, to))) || [];
+      const [, sign] = (to - from < 10 && INFINITY.exec(bytes.toString('latin1', from, to))) || [];
       if (sign !== undefined) realBound(stats, leaf, slot, sign === '-' ? -Infinity : Infinity);
       break;
     }
     case DECIMAL:
-      if (number.read(text, from) === to) number.decimal(stats, slot, leaf.scale, isUpper);
+      if (number.read(bytes, from) === to) number.decimal(stats, slot, leaf.scale, isUpper);
       break;
   }
 }

@@ -52,7 +52,9 @@ function nullCountOf({ nulls, numRecords, isTight }: FileStats, { index }: Leaf)
 
 function boundOf({ starts, ends }: FileStats, bytes: Buffer, slot: number): Uint8Array | undefined {
   const start = starts[slot] as number;
-  return start < 0 ? undefined : bytes.subarray(start, ends[slot]);
+  if (start < 0) return undefined;
+  // Half the time of `subarray`.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, (ends[slot] as number) - start);
 }
 
 function byLeaf({ partition }: LeafPlan, values: readonly FilePartition[]): Map<Leaf, FilePartition> {

@@ -6,7 +6,7 @@ import { columnMetrics } from './column-metrics.ts';
 import type { DeltaSchema } from './delta-schema.ts';
 import { FileStats } from './file-stats.ts';
 import { type LeafPlan, leafPlan } from './leaf-plan.ts';
-import { PartitionReader } from './partition-reader.ts';
+import { type FilePartition, PartitionReader } from './partition-reader.ts';
 import { readParsedStats } from './stats-parsed.ts';
 import { StatsText } from './stats-text.ts';
 import { decodeZ85 } from './z85.ts';
@@ -53,11 +53,11 @@ export function dataFile(
     recordCount: stats.numRecords,
     fileSizeInBytes: add.size,
     specId: schema.spec.specId,
-    partition: partition.map(({ value }) => value),
+    partition: valuesOf(partition),
     columns: columnMetrics(stats, plan, partition),
     schemaId: schema.id,
-    ...(add.baseRowId !== undefined && { firstRowId: add.baseRowId }),
-    ...(!stats.isTight && { wide: true }),
+    firstRowId: add.baseRowId,
+    wide: stats.isTight ? undefined : true,
   };
 }
 
@@ -79,9 +79,7 @@ export function vectorFile(add: AddAction, dataPath: string, schema: DeltaSchema
     // The log has no size of the file, which may contain the vectors of many data files.
     fileSizeInBytes: isInline ? vector.sizeInBytes : vector.sizeInBytes + VECTOR_FRAME_BYTES,
     specId: schema.spec.specId,
-    partition: preparedFor(schema)
-      .partition.read(add, dataPath)
-      .map(({ value }) => value),
+    partition: valuesOf(preparedFor(schema).partition.read(add, dataPath)),
     columns: [],
     referencedDataFile: dataPath,
     ...(isInline
@@ -92,6 +90,8 @@ export function vectorFile(add: AddAction, dataPath: string, schema: DeltaSchema
         }),
   };
 }
+
+const valuesOf = (partition: readonly FilePartition[]) => partition.map(({ value }) => value);
 
 /** An inline vector has no file, and two data files can have equal ones. */
 function inlinePath(dataPath: string, text: string): string {

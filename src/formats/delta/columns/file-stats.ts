@@ -4,6 +4,9 @@ const FIRST_BYTES = 64 * 1024;
 /** A buffer beyond this size is not kept for the next file. */
 const KEPT_BYTES = 256 * 1024;
 
+/** Bytes from which a call that copies them is faster than a loop. */
+const LONG_STRING = 100;
+
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);
 const TWO_32 = 2 ** 32;
@@ -20,6 +23,7 @@ export class FileStats {
   starts = new Int32Array(0);
   ends = new Int32Array(0);
   bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  #view = viewOf(this.bytes);
   #used = 0;
 
   start(leaves: number): void {
@@ -28,7 +32,7 @@ export class FileStats {
       this.starts = new Int32Array(leaves * 2);
       this.ends = new Int32Array(leaves * 2);
     }
-    if (this.bytes.length > KEPT_BYTES) this.bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    if (this.bytes.length > KEPT_BYTES) this.#use(Buffer.allocUnsafeSlow(FIRST_BYTES));
     this.clear(leaves);
   }
 
@@ -75,7 +79,7 @@ export class FileStats {
   int32(slot: number, value: number): void {
     const at = this.reserve(4);
     if (at < 0) return;
-    this.#put32(at, value);
+    this.#view.setInt32(at, value, true);
     this.end(slot, at, at + 4);
   }
 
@@ -84,15 +88,15 @@ export class FileStats {
     const at = this.reserve(8);
     if (at < 0) return;
     const high = Math.floor(value / TWO_32);
-    this.#put32(at, value - high * TWO_32);
-    this.#put32(at + 4, high);
+    this.#view.setUint32(at, value - high * TWO_32, true);
+    this.#view.setInt32(at + 4, high, true);
     this.end(slot, at, at + 8);
   }
 
   bigInt64(slot: number, value: bigint): void {
     const at = this.reserve(8);
     if (at < 0) return;
-    this.bytes.writeBigInt64LE(value, at);
+    this.#view.setBigInt64(at, value, true);
     this.end(slot, at, at + 8);
   }
 
@@ -108,14 +112,14 @@ export class FileStats {
   float32(slot: number, value: number): void {
     const at = this.reserve(4);
     if (at < 0) return;
-    this.bytes.writeFloatLE(value, at);
+    this.#view.setFloat32(at, value, true);
     this.end(slot, at, at + 4);
   }
 
   float64(slot: number, value: number): void {
     const at = this.reserve(8);
     if (at < 0) return;
-    this.bytes.writeDoubleLE(value, at);
+    this.#view.setFloat64(at, value, true);
     this.end(slot, at, at + 8);
   }
 
@@ -143,12 +147,13 @@ export class FileStats {
     this.end(slot, at, at + length);
   }
 
-  /** A text of ASCII characters only. */
-  ascii(slot: number, text: string, from: number, to: number): void {
+  /** A string as UTF-8. */
+  utf8(slot: number, source: Buffer, from: number, to: number): void {
     const at = this.reserve(to - from);
     if (at < 0) return;
     const { bytes } = this;
-    for (let i = from; i < to; i++) bytes[at + i - from] = text.charCodeAt(i);
+    if (to - from > LONG_STRING) source.copy(bytes, at, from, to);
+    else for (let i = from; i < to; i++) bytes[at + i - from] = source[i] as number;
     this.end(slot, at, at + to - from);
   }
 
@@ -157,19 +162,18 @@ export class FileStats {
     if (at >= 0) this.end(slot, at, at + this.bytes.write(text, at));
   }
 
-  #put32(at: number, value: number): void {
-    const { bytes } = this;
-    bytes[at] = value;
-    bytes[at + 1] = value >>> 8;
-    bytes[at + 2] = value >>> 16;
-    bytes[at + 3] = value >>> 24;
+  #use(bytes: Buffer<ArrayBuffer>): void {
+    this.bytes = bytes;
+    this.#view = viewOf(bytes);
   }
 
   #grow(needed: number): boolean {
     if (needed > MAX_BOUND_BYTES) return false;
     const grown = Buffer.allocUnsafeSlow(Math.min(MAX_BOUND_BYTES, Math.max(needed, this.bytes.length * 2)));
     this.bytes.copy(grown, 0, 0, this.#used);
-    this.bytes = grown;
+    this.#use(grown);
     return true;
   }
 }
+
+const viewOf = ({ buffer, byteOffset, length }: Buffer) => new DataView(buffer, byteOffset, length);

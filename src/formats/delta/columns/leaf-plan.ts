@@ -42,34 +42,37 @@ export interface Leaf {
 
 /** A struct, or the table itself. */
 export class PlanNode {
-  readonly #children = new Map<string, Child>();
+  /** In the order of the schema, which is the order of most writers. */
+  readonly children: readonly Child[];
+  readonly #byName: ReadonlyMap<string, Child>;
   /** Open hash table of the children, so that a name is found without a string for it. */
   readonly #table: (Child | undefined)[];
   readonly #mask: number;
 
   constructor(children: readonly Child[]) {
+    this.children = children;
+    this.#byName = new Map(children.map((child) => [child.name, child]));
     let size = 4;
     while (size < children.length * 2) size *= 2;
     this.#table = new Array(size).fill(undefined);
     this.#mask = size - 1;
-    for (const child of children) {
-      this.#children.set(child.name, child);
-      let slot = hashOf(child.name) & this.#mask;
+    for (const child of this.#byName.values()) {
+      let slot = hashOf(child.key) & this.#mask;
       while (this.#table[slot] !== undefined) slot = (slot + 1) & this.#mask;
       this.#table[slot] = child;
     }
   }
 
   byName(name: string): Child | undefined {
-    return this.#children.get(name);
+    return this.#byName.get(name);
   }
 
-  /** @param hash `hashOf` the name, which is `text` from `start` on, up to a quote */
-  find(hash: number, text: string, start: number): Child | undefined {
+  /** @param start of the quoted name; @param hash of the name's bytes, as `addToHash` computes it */
+  find(bytes: Buffer, start: number, hash: number): Child | undefined {
     let slot = hash & this.#mask;
     for (;;) {
       const child = this.#table[slot];
-      if (child === undefined || text.startsWith(child.quoted, start)) return child;
+      if (child === undefined || isName(bytes, start, child.key)) return child;
       slot = (slot + 1) & this.#mask;
     }
   }
@@ -77,19 +80,32 @@ export class PlanNode {
 
 export interface Child {
   readonly name: string;
-  /** The name with the quote that ends it. */
-  readonly quoted: string;
+  /** The name in UTF-8 with what follows and precedes it in JSON: `"name":`. */
+  readonly key: Buffer;
+  /** Position among the children of its struct. */
+  readonly position: number;
   readonly leaf?: Leaf;
   readonly node?: PlanNode;
 }
 
 /** Random, so that nobody can choose names with equal hashes. */
-export const HASH_FACTOR = (Math.floor(Math.random() * 2 ** 20) << 1) | 1;
+const HASH_FACTOR = (Math.floor(Math.random() * 2 ** 20) << 1) | 1;
 
-function hashOf(name: string): number {
-  let hash = 0;
-  for (let at = 0; at < name.length; at++) hash = (Math.imul(hash, HASH_FACTOR) + name.charCodeAt(at)) | 0;
-  return hash;
+export const addToHash = (hash: number, byte: number) => (Math.imul(hash, HASH_FACTOR) + byte) | 0;
+
+function hashOf(key: Buffer): number {
+  return key.subarray(1, -2).reduce(addToHash, 0);
+}
+
+function isName(bytes: Buffer, start: number, key: Buffer): boolean {
+  for (let i = 0; i < key.length - 1; i++) if (bytes[start + i] !== key[i]) return false;
+  return true;
+}
+
+/** Whether the bytes have these at a position. */
+export function startsWith(bytes: Buffer, at: number, expected: Buffer): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
+  return true;
 }
 
 /** What is read of a file's statistics. */
@@ -113,10 +129,10 @@ export function leafPlan({ columns, partitionColumns }: DeltaSchema, columnIds?:
   const leaves = selected.map((column, index) => leafOf(column, index));
   const byColumn = new Map(selected.map((column, index) => [column, leaves[index] as Leaf]));
   const isPartition = new Set(partitionColumns);
-  const childOf = (column: DeltaColumn): Child => {
+  const childOf = (column: DeltaColumn, position: number): Child => {
     const { physicalName: name, fields } = column;
     const leaf = isPartition.has(column) ? undefined : byColumn.get(column);
-    return { name, quoted: `${name}"`, leaf, node: fields && new PlanNode(fields.map(childOf)) };
+    return { name, key: Buffer.from(`"${name}":`), position, leaf, node: fields && new PlanNode(fields.map(childOf)) };
   };
   return {
     root: new PlanNode(columns.map(childOf)),

@@ -2,6 +2,8 @@ import type { FileStats } from './file-stats.ts';
 
 /** Decimal digits that a double keeps, whatever they are (IEEE 754). */
 const SAFE_DIGITS = 15;
+/** Digits of the mantissa that is read; it is exact below 2^53. */
+const KEPT_DIGITS = 16;
 /** Digits of the longest text that a float needs. */
 const FLOAT_DIGITS = 9;
 /** Digits of the longest text that a double needs. */
@@ -11,13 +13,16 @@ const MAX_DECIMAL_TEXT = 200;
 const MAX_DECIMAL = 10n ** 38n;
 const POWERS = Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
 
-/** A number in JSON text, without the loss that `JSON.parse` has beyond 53 bits; one object is reused. */
+/**
+ * A number in the bytes of a JSON text, without the loss that `JSON.parse` has beyond 53 bits; one object is reused. The bytes after the text are
+ * 0.
+ */
 export class NumberText {
-  #text = '';
+  #bytes: Buffer = Buffer.alloc(0);
   #start = 0;
   #end = 0;
   #isNegative = false;
-  /** The first 15 significant digits. */
+  /** The first 16 significant digits. */
   #mantissa = 0;
   /** Number of digits from the first that is not 0. */
   #digits = 0;
@@ -26,66 +31,70 @@ export class NumberText {
   #hasExponent = false;
 
   /** @returns the position after the number that starts at `start`; -1 if none does */
-  read(text: string, start: number): number {
+  read(bytes: Buffer, start: number): number {
     let at = start;
     let mantissa = 0;
     let digits = 0;
-    let code = text.charCodeAt(at);
+    let code = bytes[at] as number;
     const isNegative = code === 0x2d;
-    if (isNegative) code = text.charCodeAt(++at);
-    if (code === 0x30) code = text.charCodeAt(++at);
+    if (isNegative) code = bytes[++at] as number;
+    if (code === 0x30) code = bytes[++at] as number;
     else if (isDigit(code)) {
       do {
-        if (++digits <= SAFE_DIGITS) mantissa = mantissa * 10 + code - 0x30;
-        code = text.charCodeAt(++at);
+        if (++digits <= KEPT_DIGITS) mantissa = mantissa * 10 + (code - 0x30);
+        code = bytes[++at] as number;
       } while (isDigit(code));
     } else return -1;
     let fractionDigits = 0;
     if (code === 0x2e) {
-      code = text.charCodeAt(++at);
+      code = bytes[++at] as number;
       if (!isDigit(code)) return -1;
       do {
         fractionDigits++;
         if (digits > 0 || code !== 0x30) {
-          if (++digits <= SAFE_DIGITS) mantissa = mantissa * 10 + code - 0x30;
+          if (++digits <= KEPT_DIGITS) mantissa = mantissa * 10 + (code - 0x30);
         }
-        code = text.charCodeAt(++at);
+        code = bytes[++at] as number;
       } while (isDigit(code));
     }
     this.#exponent = 0;
     this.#hasExponent = code === 0x65 || code === 0x45;
-    this.#text = text;
+    this.#bytes = bytes;
     this.#start = start;
     this.#isNegative = isNegative;
     this.#mantissa = mantissa;
     this.#digits = digits;
     this.#fractionDigits = fractionDigits;
-    if (this.#hasExponent) at = this.#readExponent(text, at + 1);
+    if (this.#hasExponent) at = this.#readExponent(bytes, at + 1);
     this.#end = at;
     return at;
   }
 
-  #readExponent(text: string, start: number): number {
+  #readExponent(bytes: Buffer, start: number): number {
     let at = start;
-    let code = text.charCodeAt(at);
+    let code = bytes[at] as number;
     const isNegative = code === 0x2d;
-    if (isNegative || code === 0x2b) code = text.charCodeAt(++at);
+    if (isNegative || code === 0x2b) code = bytes[++at] as number;
     if (!isDigit(code)) return -1;
     let exponent = 0;
     do {
       if (exponent < 1_000_000) exponent = exponent * 10 + code - 0x30;
-      code = text.charCodeAt(++at);
+      code = bytes[++at] as number;
     } while (isDigit(code));
     this.#exponent = isNegative ? -exponent : exponent;
     return at;
+  }
+
+  get #text(): string {
+    return this.#bytes.toString('latin1', this.#start, this.#end);
   }
 
   get #isInteger(): boolean {
     return this.#fractionDigits === 0 && !this.#hasExponent;
   }
 
-  get #digitsAreSafe(): boolean {
-    return this.#digits <= SAFE_DIGITS;
+  get #mantissaIsExact(): boolean {
+    return this.#digits <= KEPT_DIGITS && this.#mantissa < 2 ** 53;
   }
 
   /** The power of ten that the digits are multiplied with. */
@@ -101,23 +110,23 @@ export class NumberText {
   get double(): number {
     const power = this.#power;
     // Both factors are exact, so the result is rounded once.
-    if (this.#digitsAreSafe && power >= -22 && power <= 22) {
+    if (this.#mantissaIsExact && power >= -22 && power <= 22) {
       const value = power < 0 ? this.#mantissa / POWERS[-power]! : this.#mantissa * POWERS[power]!;
       return this.#isNegative ? -value : value;
     }
-    return Number(this.#text.slice(this.#start, this.#end));
+    return Number(this.#text);
   }
 
-  /** The value if it is written as an integer below 10^15; undefined otherwise. */
+  /** The value if it is written as an integer below 2^53; undefined otherwise. */
   get smallInteger(): number | undefined {
-    if (!this.#isInteger || !this.#digitsAreSafe) return undefined;
+    if (!this.#isInteger || !this.#mantissaIsExact) return undefined;
     return this.#isNegative ? 0 - this.#mantissa : this.#mantissa;
   }
 
   /** The value if it is written as an integer of up to 19 digits; undefined otherwise. */
   get integer(): bigint | undefined {
     if (!this.#isInteger || this.#digits > 19) return undefined;
-    return BigInt(this.#text.slice(this.#start, this.#end));
+    return BigInt(this.#text);
   }
 
   /**
@@ -136,7 +145,7 @@ export class NumberText {
 
   /** The unscaled value if up to 15 digits are enough for it; undefined otherwise. */
   #smallUnscaled(scale: number, isUpper: boolean): number | undefined {
-    if (!this.#digitsAreSafe) return undefined;
+    if (this.#digits > SAFE_DIGITS) return undefined;
     const mantissa = this.#isNegative ? 0 - this.#mantissa : this.#mantissa;
     const shift = this.#power + scale;
     if (mantissa === 0) return 0;
@@ -150,7 +159,7 @@ export class NumberText {
   }
 
   #bigDecimal(stats: FileStats, slot: number, scale: number): void {
-    const digits = this.#text.slice(this.#start, this.#end).replace(/^-|[eE].*$|\./g, '');
+    const digits = this.#text.replace(/^-|[eE].*$|\./g, '');
     const shift = this.#power + scale;
     const numerator = BigInt(digits) * 10n ** BigInt(Math.max(0, shift));
     const divisor = 10n ** BigInt(Math.max(0, -shift));

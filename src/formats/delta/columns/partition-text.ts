@@ -48,10 +48,10 @@ export function partitionBytes(type: string, text: string): Buffer | undefined {
     case 'decimal':
       return decimal(trimmed, primitive.scale ?? 0);
     case 'date':
-      return time.read(trimmed, 0, trimmed.length) ? int32Bytes(time.days) : undefined;
+      return readTime(trimmed) ? int32Bytes(time.days) : undefined;
     case 'timestamp':
     case 'timestamptz': {
-      if (!time.read(trimmed, 0, trimmed.length)) return undefined;
+      if (!readTime(trimmed)) return undefined;
       const micros = BigInt(time.days) * BigInt(MICROS_PER_DAY) + BigInt(time.micros);
       return BigInt.asIntN(64, micros) === micros ? int64Bytes(micros) : undefined;
     }
@@ -60,6 +60,11 @@ export function partitionBytes(type: string, text: string): Buffer | undefined {
     default:
       return Buffer.from(text);
   }
+}
+
+function readTime(text: string): boolean {
+  const bytes = Buffer.from(text);
+  return time.read(bytes, 0, bytes.length);
 }
 
 function integer(text: string, bits: number): bigint | undefined {

@@ -59,5 +59,6 @@ function writeBound(stats: FileStats, leaf: Leaf, isUpper: boolean, value: unkno
 }
 
 function numericBound(stats: FileStats, leaf: Leaf, isUpper: boolean, text: string): void {
-  if (number.read(text, 0) === text.length) numberBound(stats, leaf, isUpper, number);
+  const bytes = Buffer.from(text);
+  if (number.read(bytes, 0) === bytes.length) numberBound(stats, leaf, isUpper, number);
 }

@@ -1,8 +1,12 @@
-import { booleanBound, numberBound, slotOf, textBound } from './bound-values.ts';
+import { booleanBound, numberBound, slotOf, stringBound, textBound } from './bound-values.ts';
 import type { FileStats } from './file-stats.ts';
-import { HASH_FACTOR, type Leaf, type LeafPlan, type PlanNode } from './leaf-plan.ts';
+import { addToHash, type Child, type Leaf, type LeafPlan, type PlanNode, STRING, startsWith } from './leaf-plan.ts';
 import { NumberText } from './number-text.ts';
 
+/** Statistics beyond this length, in UTF-16 units, are not read. They have up to a few hundred bytes per column. */
+const MAX_LENGTH = 16 * 1024 * 1024;
+/** A buffer beyond this size is not kept for the next text. */
+const KEPT_BYTES = 256 * 1024;
 /** Levels of what is passed over. Statistics have as many as structs are nested. */
 const MAX_DEPTH = 200;
 
@@ -16,7 +20,15 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-type Section = 'minValues' | 'maxValues' | 'nullCount';
+const NUM_RECORDS = Buffer.from('"numRecords"');
+const MIN_VALUES = Buffer.from('"minValues"');
+const MAX_VALUES = Buffer.from('"maxValues"');
+const NULL_COUNT = Buffer.from('"nullCount"');
+const TIGHT_BOUNDS = Buffer.from('"tightBounds"');
+const FALSE = Buffer.from('false');
+const LITERALS = [Buffer.from('null'), Buffer.from('true'), FALSE];
+
+type Section = 'lower' | 'upper' | 'nulls';
 
 /**
  * Reads the statistics of a file from their JSON text (Delta protocol, "Per-file Statistics") in one pass, without an object for what it
@@ -24,25 +36,30 @@ type Section = 'minValues' | 'maxValues' | 'nullCount';
  */
 export class StatsText {
   readonly #number = new NumberText();
-  #text = '';
+  /** The text in UTF-8, and a 0 that ends it. */
+  #bytes = Buffer.alloc(KEPT_BYTES);
   #at = 0;
   #plan!: LeafPlan;
   #stats!: FileStats;
-  /** The key that was read last: its hash and start, or the key itself if it contains escapes. */
-  #keyHash = 0;
+  /** The key that was read last: its start and hash, or the key itself if it contains escapes. */
   #keyStart = 0;
+  #keyHash = 0;
   #key: string | undefined;
 
-  /** @returns false if the text is not a JSON object; `stats` then contains nothing */
+  /** @returns false if the text is not a JSON object, or too long; `stats` then contains nothing */
   read(text: string, plan: LeafPlan, stats: FileStats): boolean {
-    this.#text = text;
+    stats.start(plan.leaves.length);
+    if (text.length > MAX_LENGTH) return false;
+    if (text.length * 3 >= this.#bytes.length || this.#bytes.length > KEPT_BYTES) {
+      this.#bytes = Buffer.alloc(Math.max(KEPT_BYTES, text.length * 3 + 1));
+    }
+    const length = this.#bytes.write(text);
+    this.#bytes[length] = 0;
     this.#at = 0;
     this.#plan = plan;
     this.#stats = stats;
-    stats.start(plan.leaves.length);
     this.#skipSpace();
-    const isRead = this.#members() && this.#at === text.length;
-    this.#text = '';
+    const isRead = this.#members() && this.#at === length;
     if (!isRead) stats.clear(plan.leaves.length);
     return isRead;
   }
@@ -57,38 +74,42 @@ export class StatsText {
   }
 
   #member(): boolean {
-    if (this.#isKey('numRecords')) return this.#numRecords();
-    for (const section of ['minValues', 'maxValues', 'nullCount'] as const) {
-      if (this.#isKey(section)) return this.#struct(this.#plan.root, section);
-    }
-    if (this.#isKey('tightBounds')) this.#stats.isTight = !this.#text.startsWith('false', this.#at);
+    if (this.#isKey(NUM_RECORDS)) return this.#numRecords();
+    if (this.#isKey(MIN_VALUES)) return this.#struct(this.#plan.root, 'lower');
+    if (this.#isKey(MAX_VALUES)) return this.#struct(this.#plan.root, 'upper');
+    if (this.#isKey(NULL_COUNT)) return this.#struct(this.#plan.root, 'nulls');
+    if (this.#isKey(TIGHT_BOUNDS)) this.#stats.isTight = !startsWith(this.#bytes, this.#at, FALSE);
     return this.#pass(0);
-  }
-
-  #isKey(name: string): boolean {
-    if (this.#key !== undefined) return this.#key === name;
-    return this.#text.startsWith(name, this.#keyStart) && this.#text.charCodeAt(this.#keyStart + name.length) === QUOTE;
   }
 
   #numRecords(): boolean {
-    this.#stats.numRecords = this.#count();
-    return this.#pass(0);
+    this.#stats.numRecords = -1;
+    if (!isNumberStart(this.#bytes[this.#at] as number)) return this.#pass(0);
+    if (!this.#takeNumber()) return false;
+    this.#stats.numRecords = this.#count;
+    return true;
   }
 
-  /** The integer at this position, which stays; -1 if it is none, or negative. */
-  #count(): number {
-    if (this.#number.read(this.#text, this.#at) < 0) return -1;
-    return Math.max(-1, this.#number.smallInteger ?? -1);
+  #isKey(quoted: Buffer): boolean {
+    if (this.#key === undefined) return startsWith(this.#bytes, this.#keyStart, quoted);
+    return `"${this.#key}"` === quoted.toString();
   }
 
   /** The members of a struct; anything else is passed over. */
   #struct(node: PlanNode, section: Section): boolean {
     if (!this.#take(OPEN_OBJECT)) return this.#pass(0);
     if (this.#take(CLOSE_OBJECT)) return true;
+    const bytes = this.#bytes;
+    let next = 0;
     do {
-      if (!this.#readKey()) return false;
-      const child =
-        this.#key === undefined ? node.find(this.#keyHash, this.#text, this.#keyStart) : node.byName(this.#key);
+      let child: Child | undefined = node.children[next];
+      if (child !== undefined && startsWith(bytes, this.#at, child.key)) {
+        this.#at = spaceEnd(bytes, this.#at + child.key.length);
+      } else {
+        if (!this.#readKey()) return false;
+        child = this.#key === undefined ? node.find(bytes, this.#keyStart, this.#keyHash) : node.byName(this.#key);
+      }
+      if (child !== undefined) next = child.position + 1;
       const isRead =
         child?.leaf !== undefined
           ? this.#value(child.leaf, section)
@@ -101,68 +122,88 @@ export class StatsText {
   }
 
   #value(leaf: Leaf, section: Section): boolean {
-    if (section === 'nullCount') {
-      this.#stats.nulls[leaf.index] = this.#count();
-      return this.#pass(0);
+    const code = this.#bytes[this.#at] as number;
+    if (section === 'nulls') {
+      this.#stats.nulls[leaf.index] = -1;
+      if (!isNumberStart(code)) return this.#pass(0);
+      if (!this.#takeNumber()) return false;
+      this.#stats.nulls[leaf.index] = this.#count;
+      return true;
     }
-    const isUpper = section === 'maxValues';
+    const isUpper = section === 'upper';
     this.#stats.drop(slotOf(leaf, isUpper));
-    const code = this.#text.charCodeAt(this.#at);
     if (code === QUOTE) return this.#string(leaf, isUpper);
-    if (code === MINUS || (code >= 0x30 && code <= 0x39)) {
-      const end = this.#number.read(this.#text, this.#at);
-      if (end < 0) return false;
-      this.#at = end;
+    if (isNumberStart(code)) {
+      if (!this.#takeNumber()) return false;
       numberBound(this.#stats, leaf, isUpper, this.#number);
-      return this.#skipSpace();
+      return true;
     }
     if (code === 0x74 || code === 0x66) booleanBound(this.#stats, leaf, isUpper, code === 0x74);
     return this.#pass(0);
   }
 
+  #takeNumber(): boolean {
+    const end = this.#number.read(this.#bytes, this.#at);
+    if (end < 0) return false;
+    this.#at = spaceEnd(this.#bytes, end);
+    return true;
+  }
+
+  /** The number that was read last if it is a count, otherwise -1. */
+  get #count(): number {
+    const count = this.#number.smallInteger ?? -1;
+    return count < 0 ? -1 : count;
+  }
+
   /** Passes over a string; it is a bound of the leaf if there is one. */
   #string(leaf?: Leaf, isUpper = false): boolean {
-    const text = this.#text;
+    const bytes = this.#bytes;
     const start = this.#at + 1;
     let at = start;
-    let isAscii = true;
     let isEscaped = false;
     for (;;) {
-      const code = text.charCodeAt(at);
+      const code = bytes[at] as number;
       if (code === QUOTE) break;
       if (code === BACKSLASH) {
         isEscaped = true;
         at++;
-      } else if (code > 0x7e) isAscii = false;
-      else if (!(code >= 0x20)) return false;
+      } else if (code < 0x20) return false;
       at++;
     }
     this.#at = at + 1;
     if (isEscaped) {
-      const value = parsedString(text.slice(start - 1, at + 1));
+      const value = parsedString(bytes.toString('utf8', start - 1, at + 1));
       if (value === undefined) return false;
-      if (leaf) textBound(this.#stats, leaf, isUpper, value, 0, value.length, false);
-    } else if (leaf) textBound(this.#stats, leaf, isUpper, text, start, at, isAscii);
+      if (leaf) this.#escaped(leaf, isUpper, value);
+    } else if (leaf) textBound(this.#stats, leaf, isUpper, bytes, start, at);
     return this.#skipSpace();
   }
 
+  #escaped(leaf: Leaf, isUpper: boolean, value: string): void {
+    if (leaf.bounds === STRING) stringBound(this.#stats, slotOf(leaf, isUpper), isUpper, value);
+    else {
+      const bytes = Buffer.from(value);
+      textBound(this.#stats, leaf, isUpper, bytes, 0, bytes.length);
+    }
+  }
+
   #readKey(): boolean {
-    const text = this.#text;
-    if (text.charCodeAt(this.#at) !== QUOTE) return false;
+    const bytes = this.#bytes;
+    if (bytes[this.#at] !== QUOTE) return false;
     const start = this.#at + 1;
     let at = start;
     let hash = 0;
     for (;;) {
-      const code = text.charCodeAt(at);
+      const code = bytes[at] as number;
       if (code === QUOTE) break;
       if (code === BACKSLASH) return this.#escapedKey();
-      if (!(code >= 0x20)) return false;
-      hash = (Math.imul(hash, HASH_FACTOR) + code) | 0;
+      if (code < 0x20) return false;
+      hash = addToHash(hash, code);
       at++;
     }
     this.#key = undefined;
+    this.#keyStart = start - 1;
     this.#keyHash = hash;
-    this.#keyStart = start;
     this.#at = at + 1;
     return this.#colon();
   }
@@ -170,7 +211,7 @@ export class StatsText {
   #escapedKey(): boolean {
     const start = this.#at;
     if (!this.#string()) return false;
-    this.#key = parsedString(this.#text.slice(start, this.#at).trimEnd());
+    this.#key = parsedString(this.#bytes.toString('utf8', start, this.#at).trimEnd());
     return this.#colon();
   }
 
@@ -181,19 +222,16 @@ export class StatsText {
 
   /** Passes over a value of any kind. */
   #pass(depth: number): boolean {
-    const code = this.#text.charCodeAt(this.#at);
+    const code = this.#bytes[this.#at] as number;
     if (code === QUOTE) return this.#string();
     if (code === OPEN_OBJECT || code === OPEN_ARRAY) return depth < MAX_DEPTH && this.#passAll(code, depth + 1);
     for (const literal of LITERALS) {
-      if (this.#text.startsWith(literal, this.#at)) {
+      if (startsWith(this.#bytes, this.#at, literal)) {
         this.#at += literal.length;
         return this.#skipSpace();
       }
     }
-    const end = this.#number.read(this.#text, this.#at);
-    if (end < 0) return false;
-    this.#at = end;
-    return this.#skipSpace();
+    return this.#takeNumber();
   }
 
   #passAll(open: number, depth: number): boolean {
@@ -209,21 +247,28 @@ export class StatsText {
 
   /** Passes over a character and the white space after it, if it is this one. */
   #take(code: number): boolean {
-    if (this.#text.charCodeAt(this.#at) !== code) return false;
+    if (this.#bytes[this.#at] !== code) return false;
     this.#at++;
     return this.#skipSpace();
   }
 
   #skipSpace(): true {
-    for (;;) {
-      const code = this.#text.charCodeAt(this.#at);
-      if (code > 0x20 || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) return true;
-      this.#at++;
-    }
+    this.#at = spaceEnd(this.#bytes, this.#at);
+    return true;
   }
 }
 
-const LITERALS = ['null', 'true', 'false'];
+const isNumberStart = (code: number) => code === MINUS || (code >= 0x30 && code <= 0x39);
+
+function spaceEnd(bytes: Buffer, start: number): number {
+  return (bytes[start] as number) > 0x20 ? start : longSpaceEnd(bytes, start);
+}
+
+function longSpaceEnd(bytes: Buffer, start: number): number {
+  let at = start;
+  while (bytes[at] === 0x20 || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09) at++;
+  return at;
+}
 
 function parsedString(json: string): string | undefined {
   try {

@@ -18,66 +18,66 @@ export class TimeText {
    *
    * @returns whether the text between the positions is one
    */
-  read(text: string, from: number, to: number): boolean {
+  read(bytes: Buffer, from: number, to: number): boolean {
     let at = from;
     let sign = 1;
-    const first = text.charCodeAt(at);
+    const first = bytes[at] as number;
     if (first === 0x2d || first === 0x2b) {
       if (first === 0x2d) sign = -1;
       at++;
     }
-    let end = digitsEnd(text, at, to);
-    if (end - at < 4 || end - at > 6 || text.charCodeAt(end) !== 0x2d) return false;
-    const year = sign * integer(text, at, end);
+    let end = digitsEnd(bytes, at, to);
+    if (end - at < 4 || end - at > 6 || (bytes[end] as number) !== 0x2d) return false;
+    const year = sign * integer(bytes, at, end);
     at = end + 1;
-    end = digitsEnd(text, at, to);
-    if (end - at < 1 || end - at > 2 || text.charCodeAt(end) !== 0x2d) return false;
-    const month = integer(text, at, end);
+    end = digitsEnd(bytes, at, to);
+    if (end - at < 1 || end - at > 2 || (bytes[end] as number) !== 0x2d) return false;
+    const month = integer(bytes, at, end);
     at = end + 1;
-    end = Math.min(digitsEnd(text, at, to), to);
+    end = Math.min(digitsEnd(bytes, at, to), to);
     if (end - at < 1 || end - at > 2) return false;
-    const day = integer(text, at, end);
+    const day = integer(bytes, at, end);
     if (month < 1 || month > 12 || day < 1 || day > (DAYS[month - 1] as number)) return false;
     if (month === 2 && day === 29 && !isLeap(year)) return false;
     this.days = daysOf(year, month, day);
     this.micros = 0;
     this.hasTime = false;
     this.isExact = true;
-    return end === to || this.#time(text, end, to);
+    return end === to || this.#time(bytes, end, to);
   }
 
-  #time(text: string, from: number, to: number): boolean {
-    const separator = text.charCodeAt(from);
+  #time(bytes: Buffer, from: number, to: number): boolean {
+    const separator = bytes[from] as number;
     if (separator !== 0x54 && separator !== 0x20) return false;
     let at = from + 1;
-    let end = digitsEnd(text, at, to);
+    let end = digitsEnd(bytes, at, to);
     if (end - at < 1 || end - at > 2) return false;
-    const hour = integer(text, at, end);
-    const minute = twoDigits(text, end, to);
+    const hour = integer(bytes, at, end);
+    const minute = twoDigits(bytes, end, to);
     if (hour > 23 || minute < 0) return false;
     at = end + 3;
     let second = 0;
-    if (at < to && text.charCodeAt(at) === 0x3a) {
-      second = twoDigits(text, at, to);
+    if (at < to && (bytes[at] as number) === 0x3a) {
+      second = twoDigits(bytes, at, to);
       if (second < 0) return false;
       at += 3;
     }
     let fraction = 0;
     this.isExact = false;
-    if (at < to && text.charCodeAt(at) === 0x2e) {
-      end = digitsEnd(text, at + 1, to);
+    if (at < to && (bytes[at] as number) === 0x2e) {
+      end = digitsEnd(bytes, at + 1, to);
       if (end === at + 1) return false;
       for (let digit = 0; digit < 6; digit++) {
         const place = at + 1 + digit;
-        const value = place < end ? text.charCodeAt(place) - 0x30 : 0;
+        const value = place < end ? (bytes[place] as number) - 0x30 : 0;
         fraction = fraction * 10 + value;
         if (digit > 2 && value > 0) this.isExact = true;
       }
       // No timestamp of Delta has nanoseconds. If one had, the microseconds would not be its upper bound.
-      for (let place = at + 7; place < end; place++) if (text.charCodeAt(place) !== 0x30) this.isExact = false;
+      for (let place = at + 7; place < end; place++) if ((bytes[place] as number) !== 0x30) this.isExact = false;
       at = end;
     }
-    const offset = offsetSeconds(text, at, to);
+    const offset = offsetSeconds(bytes, at, to);
     if (offset === undefined) return false;
     this.micros = (hour * 3600 + minute * 60 + second - offset) * 1_000_000 + fraction;
     this.hasTime = true;
@@ -86,15 +86,15 @@ export class TimeText {
 }
 
 /** @returns seconds east of UTC; 0 without an offset, undefined if it is none */
-function offsetSeconds(text: string, from: number, to: number): number | undefined {
+function offsetSeconds(bytes: Buffer, from: number, to: number): number | undefined {
   let at = from;
-  while (at < to && text.charCodeAt(at) === 0x20) at++;
+  while (at < to && (bytes[at] as number) === 0x20) at++;
   if (at === to) return 0;
-  const first = text.charCodeAt(at);
+  const first = bytes[at] as number;
   if (first === 0x5a) return at + 1 === to ? 0 : undefined;
   if (first !== 0x2b && first !== 0x2d) return undefined;
   const [, hours, minutes = 0, seconds = 0] =
-    /^.(\d{1,2})(?::?(\d{2})(?::?(\d{2}))?)?$/.exec(text.slice(at, Math.min(to, at + 12))) ?? [];
+    /^.(\d{1,2})(?::?(\d{2})(?::?(\d{2}))?)?$/.exec(bytes.toString('latin1', at, Math.min(to, at + 12))) ?? [];
   if (hours === undefined || to - at > 9 || Number(hours) > 18 || Number(minutes) > 59 || Number(seconds) > 59)
     return undefined;
   const offset = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
@@ -102,25 +102,25 @@ function offsetSeconds(text: string, from: number, to: number): number | undefin
 }
 
 /** The number below 60 after the colon at `at`; -1 if there is none. */
-function twoDigits(text: string, at: number, to: number): number {
-  if (at + 3 > to || text.charCodeAt(at) !== 0x3a || digitsEnd(text, at + 1, at + 3) !== at + 3) return -1;
-  const value = integer(text, at + 1, at + 3);
+function twoDigits(bytes: Buffer, at: number, to: number): number {
+  if (at + 3 > to || (bytes[at] as number) !== 0x3a || digitsEnd(bytes, at + 1, at + 3) !== at + 3) return -1;
+  const value = integer(bytes, at + 1, at + 3);
   return value < 60 ? value : -1;
 }
 
-function digitsEnd(text: string, from: number, to: number): number {
+function digitsEnd(bytes: Buffer, from: number, to: number): number {
   let at = from;
   while (at < to) {
-    const code = text.charCodeAt(at);
+    const code = bytes[at] as number;
     if (code < 0x30 || code > 0x39) break;
     at++;
   }
   return at;
 }
 
-function integer(text: string, from: number, to: number): number {
+function integer(bytes: Buffer, from: number, to: number): number {
   let value = 0;
-  for (let at = from; at < to; at++) value = value * 10 + text.charCodeAt(at) - 0x30;
+  for (let at = from; at < to; at++) value = value * 10 + (bytes[at] as number) - 0x30;
   return value;
 }
 
