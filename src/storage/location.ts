@@ -1,13 +1,28 @@
 import { resolve } from 'node:path';
 import { localPath } from './file-uri.ts';
 
-/** Hadoop's other names of the same scheme. */
-const SAME_SCHEME: Readonly<Record<string, string>> = { s3a: 's3', s3n: 's3' };
+/** Other names of the same scheme: Hadoop's for S3, and those of Azure's storage, of which Iceberg's FileIO treats all alike. */
+const SAME_SCHEME: ReadonlyMap<string, string> = new Map([
+  ['s3a', 's3'],
+  ['s3n', 's3'],
+  ['abfs', 'abfss'],
+  ['wasb', 'abfss'],
+  ['wasbs', 'abfss'],
+]);
 
-/** The scheme of a path in lower case: `file` for plain paths, `s3` also for `s3a:` and `s3n:`. */
+/** The scheme of a path in lower case: `file` for plain paths, `s3` also for `s3a:` and `s3n:`, `abfss` also for `abfs:`, `wasb:` and `wasbs:`. */
 export function schemeOf(path: string): string {
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(path)?.[1]?.toLowerCase();
-  return scheme === undefined ? 'file' : (SAME_SCHEME[scheme] ?? scheme);
+  return scheme === undefined ? 'file' : (SAME_SCHEME.get(scheme) ?? scheme);
+}
+
+/**
+ * The path, or a prefix of paths, with one name for each scheme, and one host for the Blob and the DFS endpoint of an Azure storage account. Paths
+ * that differ only in these name the same object.
+ */
+export function sameScheme(path: string): string {
+  const named = path.replace(/^[a-z0-9]+(?=:|$)/i, (scheme) => SAME_SCHEME.get(scheme.toLowerCase()) ?? scheme);
+  return named.replace(/^(abfss:\/\/[^/]*?)\.blob\./i, '$1.dfs.');
 }
 
 /**
@@ -22,7 +37,7 @@ export function comparableLocation(path: string): string {
     const absolute = resolve(localPath(path));
     return absolute === '/' ? 'file:' : `file:${absolute}`;
   }
-  const [, authority = '', rest = ''] = /^[^:]+:\/\/([^/]*)(.*)$/s.exec(path) ?? [];
+  const [, authority = '', rest = ''] = /^[^:]+:\/\/([^/]*)(.*)$/s.exec(sameScheme(path)) ?? [];
   const below = resolve('/', `.${rest}`);
   return `${scheme}://${authority}${below === '/' ? '' : below}`;
 }

@@ -18,10 +18,10 @@ export interface StoreOptions {
    */
   vended?: (path: string, refused?: Properties) => Promise<Properties | undefined>;
   /**
-   * Present if a catalog named some of the properties: the connector's own `s3.endpoint`, or an empty text. The worker's own AWS credentials sign
-   * no request to another endpoint.
+   * Present if a catalog named some of the properties: the connector's own properties. The worker's own credentials are not used at an endpoint that
+   * only a catalog named.
    */
-  ownEndpoint?: string;
+  own?: Properties;
   /** Local folders that may be read; undefined allows all, an empty array none. */
   localRoots?: readonly string[];
   /** Counts every attempt of a request, and the bytes received. */

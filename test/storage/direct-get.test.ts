@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { expect, it } from '@jest/globals';
 import { directGet } from '../../src/storage/s3/direct-get.ts';
-import { readBody } from '../../src/storage/s3/read-body.ts';
+import { readBody } from '../../src/storage/http/read-body.ts';
 import { FakeS3 } from './fake-s3.ts';
 
 it('requests credentials once if they fail', async () => {

@@ -1,4 +1,6 @@
 import { CodedError } from '../../errors.ts';
+import { OWN_KEYS } from '../../storage/identity.ts';
+import { schemeOf } from '../../storage/location.ts';
 import { DELEGATION } from './request-headers.ts';
 import { ResponseError } from './response-error.ts';
 
@@ -19,13 +21,16 @@ export function mayBeRefusedDelegation(error: unknown): error is ResponseError {
   return REFUSALS.has(status) || (status === 500 && ABOUT_CREDENTIALS.test(`${reported?.type} ${reported?.message}`));
 }
 
-/** @param delegation the access that was requested, as in the header */
-export function delegationRefused(error: ResponseError, delegation: string): CodedError {
+/**
+ * @param delegation the access that was requested, as in the header
+ * @param location of the table
+ */
+export function delegationRefused(error: ResponseError, delegation: string, location: string): CodedError {
   return new CodedError(
     'FAILED_PRECONDITION',
     `${error.message} The catalog refuses to delegate access to the table's storage (${DELEGATION}: ${delegation}), and the connector has no keys of ` +
-      'its own for it. Let the catalog vend credentials to this principal. Or give the connector keys (s3.access-key-id and ' +
-      "s3.secret-access-key, a profile or a role), or set rest.access-delegation=none to read with the worker's own AWS credentials.",
+      `its own for it. Let the catalog vend credentials to this principal. Or give the connector keys (${OWN_KEYS[schemeOf(location)]}), ` +
+      "or set rest.access-delegation=none to read with the worker's own credentials.",
     { cause: error },
   );
 }

@@ -5,7 +5,8 @@ import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
-import { hasIdentity, hasKeys } from '../../storage/aws/identity.ts';
+import { hasIdentity, hasKeys, OWN_KEYS } from '../../storage/identity.ts';
+import { schemeOf } from '../../storage/location.ts';
 import { connectorProxy } from '../../storage/proxy/proxy.ts';
 import { isThisMachine } from '../../storage/this-machine.ts';
 import { TooLargeError } from '../../storage/too-large-error.ts';
@@ -197,8 +198,8 @@ class RestConnector implements UpstreamCatalog {
         fetchCredentials:
           isDelegated &&
           config.has(LOAD_CREDENTIALS) &&
-          isS3(kept.location) &&
-          !connectorProperties(secrets.current)['s3.access-key-id'],
+          isInCloud(kept.location) &&
+          !hasKeys(withoutClientKeys(connectorProperties(secrets.current)), kept.location),
       });
     try {
       return await openIcebergTable({
@@ -273,11 +274,12 @@ class RestConnector implements UpstreamCatalog {
         throw plainError instanceof ResponseError && plainError.code !== 'UNAVAILABLE' ? error : plainError;
       });
       const { location, credentials, config: ofTable } = plain.loaded;
-      const hasOwn = hasIdentity(connectorProperties(secrets.current));
-      const isVended = credentials.length > 0 || hasKeys({ ...config.defaults, ...config.overrides, ...ofTable });
-      if (isS3(location) && !hasOwn && !isVended) {
+      const hasOwn = hasIdentity(connectorProperties(secrets.current), location);
+      const fromCatalog = { ...config.defaults, ...config.overrides, ...ofTable };
+      const isVended = credentials.length > 0 || hasKeys(fromCatalog, location);
+      if (isInCloud(location) && !hasOwn && !isVended) {
         plain.loaded.memory?.[Symbol.dispose]();
-        throw delegationRefused(error, delegation);
+        throw delegationRefused(error, delegation, location);
       }
       return { ...plain, isDelegated: false };
     }
@@ -329,7 +331,7 @@ class RestConnector implements UpstreamCatalog {
         .catch((error) => {
           // 404, 406 and 501 mean that the catalog vends none, see `VendedCredentials`.
           const isRefused = mayBeRefusedDelegation(error) && ![406, 501].includes(error.status);
-          throw isRefused && !hadCredentials ? delegationRefused(error, delegation) : error;
+          throw isRefused && !hadCredentials ? delegationRefused(error, delegation, loaded.location) : error;
         });
       return loadedCredentials(url, response);
     }
@@ -364,7 +366,12 @@ function metadataFileMissing(error: unknown): CodedError | undefined {
   return new CodedError('DATA_LOSS', `${error.message} ${advice}`, { cause: error });
 }
 
-const isS3 = (location: string) => /^s3[an]?:/i.test(location);
+/** `client.*` may be the keys of the catalog's own signature. */
+function withoutClientKeys(properties: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(properties).filter(([key]) => !key.startsWith('client.')));
+}
+
+const isInCloud = (location: string) => Object.hasOwn(OWN_KEYS, schemeOf(location));
 
 /** The absolute URL of an endpoint; undefined on another host than the catalog's, to which its credentials must not be sent. */
 function absolute(endpoint: string, base: string): string | undefined {

@@ -1,5 +1,5 @@
-import { hasIdentity, overlaid } from '../../storage/aws/identity.ts';
 import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
+import { hasIdentity, hasKeys, overlaid } from '../../storage/identity.ts';
 import { comparableLocation, isWithin } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
@@ -55,13 +55,13 @@ export function tableStorage(table: TableAccess, storage: TableStorage): ObjectS
       ? new VendedCredentials(
           hasVended ? vended : undefined,
           async () => withoutIdentities(await loadCredentials()),
-          hasIdentity(options.properties),
+          (path) => hasIdentity(options.properties, path),
         )
       : undefined;
   const store = openStore({
     ...options,
     ...(credentials && { vended: (path, refused) => credentials.propertiesFor(path, refused) }),
-    ownEndpoint: own['s3.endpoint'] ?? '',
+    own,
     localRoots,
     usage,
   });
@@ -74,6 +74,9 @@ function tableFolder(location: string): string[] {
   return isWithin('file:', comparableLocation(location)) ? [] : [location];
 }
 
+const VENDED_KEY =
+  /^(s3\.(access-key-id|secret-access-key|session-token(-expires-at-ms)?)|adls\.sas-token(-expires-at-ms)?(\..+)?|gcs\.oauth2\.token(-expires-at)?)$/;
+
 /** Splits a table's config into other properties and vended keys. Catalogs vend keys this way if they predate `storage-credentials`. */
 export function splitVendedKeys(
   config: Readonly<Record<string, string>>,
@@ -81,20 +84,23 @@ export function splitVendedKeys(
   const rest: Record<string, string> = {};
   const credentials: Record<string, string> = {};
   for (const [key, value] of Object.entries(config)) {
-    (/^s3\.(access-key-id|secret-access-key|session-token(-expires-at-ms)?)$/.test(key) ? credentials : rest)[key] =
-      value;
+    (VENDED_KEY.test(key) ? credentials : rest)[key] = value;
   }
-  return [rest, credentials['s3.access-key-id'] ? [{ prefix: '', config: credentials }] : []];
+  const hasAny = ['s3://', 'abfss://', 'gs://'].some((path) => hasKeys(credentials, path));
+  return [rest, hasAny ? [{ prefix: '', config: credentials }] : []];
 }
 
 /**
- * A catalog's properties without those that choose an identity of the worker, and without addresses other than that of S3 (`client.sts.endpoint`,
- * `rest.client.proxy.*`), because requests to them are signed with the worker's own credentials or contain those of others.
+ * A catalog's properties without those that choose an identity of the worker, and without addresses other than that of the storage
+ * (`client.sts.endpoint`, `rest.client.proxy.*`), because requests to them are signed with the worker's own credentials or contain those of others.
  */
 function fromCatalog(properties: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(properties).filter(
-      ([key]) => !/^client\.(assume-role|sts)\.|\.(profile-name|role-arn)$|^(storage|rest)\./.test(key),
+      ([key]) =>
+        !/^client\.(assume-role|sts)\.|\.(profile-name|role-arn)$|^(storage|rest)\.|^gcp\.impersonate\.|^gcs\.credentials$|^adls\.(tenant|client)-/.test(
+          key,
+        ),
     ),
   );
 }

@@ -1,5 +1,6 @@
 import { CodedError } from '../../errors.ts';
-import { schemeOf } from '../../storage/location.ts';
+import { hasKeys, OWN_KEYS } from '../../storage/identity.ts';
+import { sameScheme, schemeOf } from '../../storage/location.ts';
 import type { VendedCredential } from './loaded-table.ts';
 import { ResponseError } from './response-error.ts';
 
@@ -17,7 +18,7 @@ const RETRY_RENEWAL_MS = 10_000;
  */
 export class VendedCredentials {
   readonly #load: () => Promise<VendedCredential[]>;
-  readonly #hasOthers: boolean;
+  readonly #hasOthers: (path: string) => boolean;
   #vended: readonly VendedCredential[];
   #renewAt: number;
   #endsAt: number;
@@ -26,12 +27,12 @@ export class VendedCredentials {
   /**
    * @param first the credentials that loadTable returned; undefined to load them when they are needed
    * @param load requests new credentials. If it fails with 404, 406 or 501 at first, the catalog has none for this table
-   * @param hasOthers whether the connector has credentials of its own for the paths that are not covered
+   * @param hasOthers whether the connector has credentials of its own for a path that is not covered
    */
   constructor(
     first: readonly VendedCredential[] | undefined,
     load: () => Promise<VendedCredential[]>,
-    hasOthers: boolean,
+    hasOthers: (path: string) => boolean,
   ) {
     this.#load = load;
     this.#hasOthers = hasOthers;
@@ -62,13 +63,13 @@ export class VendedCredentials {
       const fits = comparablePath.startsWith(sameScheme(vended.prefix));
       if (fits && (longest === undefined || vended.prefix.length > longest.prefix.length)) longest = vended;
     }
-    const withKeys = this.#vended.filter(({ config }) => config['s3.access-key-id']);
-    if (withKeys.length > 0 && !longest?.config['s3.access-key-id'] && !this.#hasOthers && schemeOf(path) === 's3') {
+    const withKeys = this.#vended.filter(({ config }) => hasKeys(config, path));
+    if (withKeys.length > 0 && !withKeys.includes(longest as VendedCredential) && !this.#hasOthers(path)) {
       throw new CodedError(
         'FAILED_PRECONDITION',
-        `the catalog vended no credentials for ${path}, only for ${withKeys.map(({ prefix }) => prefix).join(', ')}, and the worker's own AWS ` +
+        `the catalog vended no credentials for ${path}, only for ${withKeys.map(({ prefix }) => prefix).join(', ')}, and the worker's own ` +
           'credentials do not step in. Let the catalog vend credentials for all locations of the table, or give the connector its own ' +
-          '(s3.access-key-id and s3.secret-access-key, or a profile or role)',
+          `(${OWN_KEYS[schemeOf(path)]})`,
       );
     }
     return longest;
@@ -107,22 +108,24 @@ function renewalTimes(vended: readonly VendedCredential[]): [renewAt: number, en
     if (ends !== undefined) {
       endsAt = Math.min(endsAt, ends);
       renewAt = Math.min(renewAt, ends - Math.min(RENEW_AHEAD_MS, Math.max(0, ends - now) / 2));
-    } else if (config['s3.session-token']) {
+    } else if (config['s3.session-token'] || config['gcs.oauth2.token']) {
       renewAt = Math.min(renewAt, now + UNKNOWN_LIFETIME_MS);
     }
   }
   return [renewAt, endsAt];
 }
 
-/** The earliest expiry, from `s3.session-token-expires-at-ms` and similar properties of other stores; undefined if there is none. */
+/**
+ * The earliest expiry, from `s3.session-token-expires-at-ms` and similar properties of other stores, or from the SAS tokens themselves; undefined if
+ * there is none.
+ */
 function endOf(config: Readonly<Record<string, string>>): number | undefined {
-  const ends = Object.entries(config)
-    .filter(([key, value]) => /expires-at(-ms)?(\.|$)/.test(key) && /^\d{10,16}$/.test(value))
-    .map(([, value]) => Number(value));
+  const ends = Object.entries(config).flatMap(([key, value]) => {
+    if (/expires-at(-ms)?(\.|$)/.test(key)) return /^\d{10,16}$/.test(value) ? [Number(value)] : [];
+    const end = /^adls\.sas-token(\.|$)/.test(key)
+      ? Date.parse(new URLSearchParams(value).get('se') ?? '')
+      : Number.NaN;
+    return Number.isNaN(end) ? [] : [end];
+  });
   return ends.length === 0 ? undefined : Math.min(...ends);
-}
-
-/** Replaces the schemes `s3a` and `s3n` with `s3`. */
-function sameScheme(path: string): string {
-  return path.replace(/^s3[an](?=:|$)/i, 's3');
 }

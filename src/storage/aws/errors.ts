@@ -1,6 +1,7 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
-import { credentialsAdvice, ProxyError, proxyFailure } from '../proxy/proxy-error.ts';
+import { networkFailure } from '../network-failure.ts';
+import { credentialsAdvice } from '../proxy/proxy-error.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import { RetryAfterError } from './request-handler.ts';
 
@@ -46,9 +47,6 @@ export function mayBeRefused(error: unknown): boolean {
 
 const THROTTLED =
   /^(SlowDown|Throttling(Exception)?|Throttled(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?|RequestLimitExceeded|BandwidthLimitExceeded|ProvisionedThroughputExceededException|LimitExceededException)$/;
-const NETWORK =
-  /^(ECONNREFUSED|ECONNRESET|EPIPE|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|ECONNABORTED|ERR_STREAM_PREMATURE_CLOSE)$/;
-const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/;
 
 /**
  * Converts an error of the AWS SDK, after the SDK's own retries, to the error that users see.
@@ -58,7 +56,7 @@ const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/;
  */
 export function awsError(error: unknown, { failed, where, credentials }: AwsCall): CodedError {
   if (error instanceof CodedError) return error;
-  const { name = '', code = '', message = '', $metadata, $response } = error as AwsError;
+  const { name = '', message = '', $metadata, $response } = error as AwsError;
   const status = $metadata?.httpStatusCode ?? 0;
   // The SDK reports `Unknown`, `UnknownError` or `403` for a response without a body.
   const details = [name, message].filter((part) => !/^(Unknown(Error)?|\d*)$/.test(part));
@@ -66,31 +64,11 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   const coded = (codeName: CodeName, text: string, retryAfterMs?: number) =>
     new CodedError(codeName, `${failed}: ${text}`, { cause: error, retryAfterMs });
 
-  if (error instanceof ProxyError) return proxyFailure(failed, error);
   if (error instanceof RetryAfterError) {
     return coded('RESOURCE_EXHAUSTED', `${where} requests a longer wait (${message})`, error.retryAfterMs);
   }
-  if (name === 'TimeoutError' || name === 'AbortError' || code === 'ETIMEDOUT') {
-    return coded('DEADLINE_EXCEEDED', `${where} did not respond in time (${what || code})`);
-  }
-  if (NETWORK.test(code) || message === 'aborted') {
-    return coded(
-      'UNAVAILABLE',
-      `${where} cannot be reached, or the connection broke (${code || message}). Check the endpoint and the network`,
-    );
-  }
-  if (CERTIFICATE.test(code)) {
-    return coded(
-      'FAILED_PRECONDITION',
-      `the certificate of ${where} is not trusted (${code}): add its CA with NODE_EXTRA_CA_CERTS`,
-    );
-  }
-  if (code === 'EPROTO' || code.startsWith('ERR_SSL')) {
-    return coded(
-      'FAILED_PRECONDITION',
-      `the TLS handshake with ${where} failed: should the endpoint be http:// instead of https://?`,
-    );
-  }
+  const broken = networkFailure(error, failed, where);
+  if (broken !== undefined) return broken;
   if (THROTTLED.test(name) || status === 429) {
     return coded('RESOURCE_EXHAUSTED', `${where} throttles requests (${what || status})`, retryAfterOf($response));
   }

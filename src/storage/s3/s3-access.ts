@@ -56,11 +56,11 @@ const regions = new LruCache<string, string>(10_000);
  * `s3.connect-timeout-ms` and `s3.socket-timeout-ms` (Python: `s3.connect-timeout` and `s3.request-timeout` in seconds),
  * `s3.cross-region-access-enabled` (default here: true), `s3.anonymous`, `s3.requester-pays`, and those of `awsCredentials`.
  *
- * @param ownEndpoint see `StoreOptions`
+ * @param own see `StoreOptions`
  * @throws CodedError `FAILED_PRECONDITION` for a missing region, an invalid value, or if the worker's own credentials would be used at an endpoint
  *   that a catalog named; `UNIMPLEMENTED` if the catalog requires remote signing
  */
-export async function s3Access(properties: Properties, ownEndpoint?: string): Promise<S3Access> {
+export async function s3Access(properties: Properties, own?: Properties): Promise<S3Access> {
   if (isTrue(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
     throw new CodedError(
       'UNIMPLEMENTED',
@@ -70,8 +70,8 @@ export async function s3Access(properties: Properties, ownEndpoint?: string): Pr
   }
   const endpoint = endpointOf(properties['s3.endpoint']);
   const anonymous = isTrue(properties, 's3.anonymous');
-  if (endpoint !== undefined && ownEndpoint !== undefined && !anonymous && areWorkers(properties, 's3')) {
-    if (endpoint !== endpointOf(ownEndpoint)) throw notForWorkersKeys(endpoint);
+  if (endpoint !== undefined && own !== undefined && !anonymous && areWorkers(properties, 's3')) {
+    if (endpoint !== endpointOf(own['s3.endpoint'])) throw notForWorkersKeys(endpoint);
   }
   const handling: HandlerSettings = {
     proxy: connectorProxy(properties),

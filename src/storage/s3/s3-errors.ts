@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
 import { type AwsCall, type AwsError, awsError } from '../aws/errors.ts';
-import { OverlongBodyError, TruncatedBodyError } from './read-body.ts';
+import { OverlongBodyError, TruncatedBodyError } from '../http/read-body.ts';
 
 /** Like `awsError`, with S3's own errors. */
 export function s3Error(error: unknown, call: AwsCall & { bucket: string }): CodedError {

@@ -4,8 +4,9 @@ import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Clien
 import { CodedError } from '../../errors.ts';
 import type { AwsCredentials } from '../aws/credentials.ts';
 import { BAD_CREDENTIALS, mayBeRefused } from '../aws/errors.ts';
-import { hasKeys, overlaid } from '../aws/identity.ts';
 import { admit, type CallOptions } from '../aws/request-handler.ts';
+import { readBody, TruncatedBodyError } from '../http/read-body.ts';
+import { hasKeys, overlaid } from '../identity.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import { compareKeys, entriesOf, keyOf, sortedPages } from '../sorted-pages.ts';
@@ -13,7 +14,6 @@ import type { StoreOptions } from '../store-options.ts';
 import { TooLargeError } from '../too-large-error.ts';
 import type { Usage } from '../usage.ts';
 import { directGet, type GetResult } from './direct-get.ts';
-import { readBody, TruncatedBodyError } from './read-body.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
@@ -37,7 +37,7 @@ const DIRECTORY_BUCKET = /--x-s3$/;
  * `DEADLINE_EXCEEDED` name the endpoint, `RESOURCE_EXHAUSTED` means throttling, `FAILED_PRECONDITION` an archived object.
  */
 export class S3Store implements ObjectStore {
-  readonly #options: Pick<StoreOptions, 'reread' | 'vended' | 'ownEndpoint'>;
+  readonly #options: Pick<StoreOptions, 'reread' | 'vended' | 'own'>;
   /** With the secrets as they were last read. */
   #properties: Properties;
   readonly #usage: Usage;
@@ -203,7 +203,7 @@ export class S3Store implements ObjectStore {
     let access = this.#accesses.get(identity);
     if (access === undefined) {
       const properties = vended === undefined ? this.#properties : overlaid(this.#properties, vended);
-      access = s3Access(properties, this.#options.ownEndpoint);
+      access = s3Access(properties, this.#options.own);
       this.#accesses.set(identity, access);
       access.catch(() => this.#accesses.delete(identity));
     }
@@ -223,7 +223,7 @@ export class S3Store implements ObjectStore {
     error: unknown,
   ): Promise<boolean> {
     if (used === undefined) return false;
-    if (vended !== undefined && hasKeys(vended)) {
+    if (vended !== undefined && hasKeys(vended, path)) {
       if (!BAD_CREDENTIALS.test((error as Error).name)) return false;
       const next = await this.#access(path, vended).catch(() => undefined);
       return next !== undefined && next.vended !== vended;

@@ -19,7 +19,7 @@ export interface UpstreamRequest {
  * @returns what `send` returns
  */
 export async function observeUpstream<T>(
-  via: 'rest' | 'aws',
+  via: 'rest' | 'aws' | 'azure' | 'google',
   describe: () => UpstreamRequest,
   send: () => Promise<T>,
   statusOf: (response: T) => number,

@@ -52,8 +52,7 @@ describe('credentials for a path', () => {
         vended('deep', undefined, 's3n://b/t/data'),
         vended('table', undefined, 's3://b/t/'),
       ],
-      loader([]),
-      false,
+      loader([]), () => false,
     );
     expect(await keyOf(credentials, path)).toBe(key);
     expect(await credentials.propertiesFor(path)).toBe(await credentials.propertiesFor(path));
@@ -64,7 +63,7 @@ describe('a path that no prefix covers', () => {
   const vendedKeys = [vended('archive', undefined, 's3://b/old')];
 
   it("is not read with the worker's own credentials", async () => {
-    const credentials = new VendedCredentials(vendedKeys, loader([]), false);
+    const credentials = new VendedCredentials(vendedKeys, loader([]), () => false);
     await expect(credentials.propertiesFor('s3://b/new/x')).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       message: expect.stringMatching(
@@ -73,21 +72,21 @@ describe('a path that no prefix covers', () => {
     });
     // A longer prefix without keys covers nothing.
     const region = { prefix: 's3://b/new', config: { 'client.region': 'eu-west-1' } };
-    const without = new VendedCredentials([...vendedKeys, region], loader([]), false);
+    const without = new VendedCredentials([...vendedKeys, region], loader([]), () => false);
     await expect(without.propertiesFor('s3://b/new/x')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
   it("is read with the connector's own, or with any if the catalog vends no keys for S3", async () => {
-    expect(await new VendedCredentials(vendedKeys, loader([]), true).propertiesFor('s3://b/new/x')).toBeUndefined();
+    expect(await new VendedCredentials(vendedKeys, loader([]), () => true).propertiesFor('s3://b/new/x')).toBeUndefined();
     const others = [{ prefix: 'gs://b', config: { 'gcs.oauth2.token': 'token-of-gcs' } }];
-    expect(await new VendedCredentials(others, loader([]), false).propertiesFor('s3://b/x')).toBeUndefined();
+    expect(await new VendedCredentials(others, loader([]), () => false).propertiesFor('s3://b/x')).toBeUndefined();
   });
 });
 
 describe('credentials that the store refused', () => {
   it('are requested again once, for all that were refused the same', async () => {
     const counted = loader([vended('second', START + 60 * MINUTE)]);
-    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted, false);
+    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted, () => false);
     const refused = await credentials.propertiesFor('s3://b/t/x');
     const again = () => credentials.propertiesFor('s3://b/t/x', refused);
     for (const next of await Promise.all([again(), again(), again()])) {
@@ -101,7 +100,7 @@ describe('credentials that the store refused', () => {
 describe('credentials are renewed', () => {
   it('five minutes before they expire, once for concurrent calls', async () => {
     const counted = loader([vended('second', START + 120 * MINUTE)]);
-    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted, false);
+    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted, () => false);
     jest.setSystemTime(START + 54 * MINUTE);
     expect(await keyOf(credentials)).toBe('first');
     jest.setSystemTime(START + 55 * MINUTE);
@@ -116,8 +115,7 @@ describe('credentials are renewed', () => {
   it('after half of their lifetime if that is short', async () => {
     const credentials = new VendedCredentials(
       [vended('first', START + 10_000)],
-      loader([vended('second', START + 20_000)]),
-      false,
+      loader([vended('second', START + 20_000)]), () => false,
     );
     jest.setSystemTime(START + 4_999);
     expect(await keyOf(credentials)).toBe('first');
@@ -126,25 +124,25 @@ describe('credentials are renewed', () => {
   });
 
   it('after ten minutes for sessions without an expiry, never for keys', async () => {
-    const session = new VendedCredentials([vended('first')], loader([vended('second')]), false);
+    const session = new VendedCredentials([vended('first')], loader([vended('second')]), () => false);
     jest.setSystemTime(START + 10 * MINUTE);
     expect(await keyOf(session)).toBe('second');
     const load = loader(new Error('not to be called'));
-    const key = new VendedCredentials([{ prefix: '', config: { 's3.access-key-id': 'key' } }], load, false);
+    const key = new VendedCredentials([{ prefix: '', config: { 's3.access-key-id': 'key' } }], load, () => false);
     jest.setSystemTime(START + 1e9);
     expect(await keyOf(key)).toBe('key');
   });
 
   it('all together when the first of them expires', async () => {
     const first = [vended('long', START + 60 * MINUTE), vended('short', START + 10 * MINUTE, 's3://b/t/data')];
-    const credentials = new VendedCredentials(first, loader([vended('second', START + 90 * MINUTE)]), false);
+    const credentials = new VendedCredentials(first, loader([vended('second', START + 90 * MINUTE)]), () => false);
     jest.setSystemTime(START + 6 * MINUTE);
     expect(await keyOf(credentials)).toBe('second');
   });
 
   it('when they are first needed if loadTable returned none', async () => {
     const counted = loader([vended('first')]);
-    const credentials = new VendedCredentials(undefined, counted, false);
+    const credentials = new VendedCredentials(undefined, counted, () => false);
     expect(counted).not.toHaveBeenCalled();
     expect(await keyOf(credentials)).toBe('first');
   });
@@ -154,8 +152,7 @@ describe('a renewal that fails', () => {
   it('leaves the old credentials in use while they are valid, and is retried', async () => {
     const credentials = new VendedCredentials(
       [vended('first', START + 60 * MINUTE)],
-      loader(new Error('away'), [vended('second', START + 99 * MINUTE)]),
-      false,
+      loader(new Error('away'), [vended('second', START + 99 * MINUTE)]), () => false,
     );
     jest.setSystemTime(START + 56 * MINUTE);
     expect(await keyOf(credentials)).toBe('first');
@@ -165,14 +162,14 @@ describe('a renewal that fails', () => {
   });
 
   it('is an error once they have expired', async () => {
-    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], loader(new Error('away')), false);
+    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], loader(new Error('away')), () => false);
     jest.setSystemTime(START + 61 * MINUTE);
     await expect(keyOf(credentials)).rejects.toThrow('away');
   });
 
   it.each([404, 406, 501])('with %i means that the catalog vends none', async (status) => {
     const counted = loader(new ResponseError('NOT_FOUND', 'none', status));
-    const credentials = new VendedCredentials(undefined, counted, false);
+    const credentials = new VendedCredentials(undefined, counted, () => false);
     expect(await credentials.propertiesFor('s3://b/t')).toBeUndefined();
     expect(await credentials.propertiesFor('s3://b/t')).toBeUndefined();
     expect(counted).toHaveBeenCalledTimes(1);
@@ -181,8 +178,7 @@ describe('a renewal that fails', () => {
   it('with 403 is an error', async () => {
     const credentials = new VendedCredentials(
       undefined,
-      loader(new ResponseError('PERMISSION_DENIED', 'no', 403)),
-      false,
+      loader(new ResponseError('PERMISSION_DENIED', 'no', 403)), () => false,
     );
     await expect(keyOf(credentials)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   });

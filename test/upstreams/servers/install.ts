@@ -1,4 +1,6 @@
+import { installAzurite } from './azurite.ts';
 import { chromium } from './chromium.ts';
+import { installFakeGcs } from './fake-gcs.ts';
 import { installIcebergRest } from './iceberg-rest.ts';
 import { installNessie } from './nessie.ts';
 import { otherNode } from './node.ts';
@@ -11,5 +13,6 @@ export default async function install(): Promise<void> {
   await Promise.all([
     ...[python(), installIcebergRest(), installNessie(), installTemporalTestServer()],
     ...[otherNode(), chromium(), prometheusPrograms()],
+    ...[installAzurite(), installFakeGcs()],
   ]);
 }

@@ -20,8 +20,9 @@ export interface ServerSpec {
   command: string;
   /** Arguments for a free port and a folder of its own, which is deleted when the server stops. */
   start(port: number, folder: string): { args: string[]; env?: NodeJS.ProcessEnv };
-  /** Path that returns a status below 400 once the server is ready. */
+  /** Path that returns a status below 400, or below `readyBelow`, once the server is ready. */
   readyPath: string;
+  readyBelow?: number;
 }
 
 const READY_WITHIN_MS = 90_000;
@@ -45,7 +46,7 @@ export async function startServer(spec: ServerSpec): Promise<Server> {
       rmSync(folder, { recursive: true, force: true });
     };
     const url = `http://127.0.0.1:${port}`;
-    const problem = await Promise.race([becameReady(url + spec.readyPath), ended]);
+    const problem = await Promise.race([becameReady(url + spec.readyPath, spec.readyBelow), ended]);
     if (problem === undefined) {
       return { url, stop, log: () => readFileSync(logFile, 'utf8'), [Symbol.asyncDispose]: stop };
     }
@@ -92,12 +93,12 @@ async function end(child: ChildProcess, ended: Promise<string>): Promise<void> {
   reaper?.remove(child.pid);
 }
 
-async function becameReady(url: string): Promise<string | undefined> {
+async function becameReady(url: string, below = 400): Promise<string | undefined> {
   const until = Date.now() + READY_WITHIN_MS;
   while (Date.now() < until) {
     const response = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
     await response?.body?.cancel();
-    if (response && response.status < 400) return undefined;
+    if (response && response.status < below) return undefined;
     await sleep(50);
   }
   return `did not answer at ${url} within ${READY_WITHIN_MS / 1000} s`;
