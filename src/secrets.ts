@@ -15,6 +15,12 @@ const SECRET_KEY =
 const HARMLESS_KEY =
   /(uri|url|endpoint|path|name|enabled|type|provider|scope|audience|region|(expires|expiry|ttl|timeout|seconds|ms)([-_.]?(in|at|ms|seconds))*|access[-_.]?key[-_.]?id|ref)$/i;
 
+/** Properties that end with the name of an Azure storage account, which says nothing about the value. */
+const OF_ACCOUNT = /^(adls\.(?:sas-token(?:-expires-at-ms)?|connection-string))\..+$/i;
+
+/** Iceberg Java takes a URL under `adls.connection-string`. One without a query contains no credentials. */
+const PLAIN_URL = /^https?:\/\/[^@?;]+$/i;
+
 /** Values that are secrets under any key. */
 const SECRET_VALUE = /^(bearer|basic)\s+\S|-----BEGIN [A-Z ]*PRIVATE KEY/i;
 
@@ -27,12 +33,14 @@ export function isSecretReference(value: string): boolean {
 
 /** Whether every value of this key must be kept secret. */
 export function isSecretKey(key: string): boolean {
-  return SECRET_KEY.test(key) && !HARMLESS_KEY.test(key);
+  const name = key.replace(OF_ACCOUNT, '$1');
+  return SECRET_KEY.test(name) && !HARMLESS_KEY.test(name);
 }
 
 /** Whether the entry contains a secret in plain text, which must not be stored. References to secrets are allowed. */
 export function isPlainSecret(key: string, value: string): boolean {
   if (value === '' || isSecretReference(value)) return false;
+  if (/^adls\.connection-string(\.|$)/i.test(key) && PLAIN_URL.test(value)) return false;
   return isSecretKey(key) || SECRET_VALUE.test(value);
 }
 

@@ -23,6 +23,6 @@ export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): 
   throw new CodedError(
     'UNIMPLEMENTED',
     `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kind GLUE, and kind ICEBERG ` +
-      'with the path, file: URI or s3: URI of a warehouse folder or the http(s) URI of a REST catalog.',
+      'with the path or the file:, s3:, abfss:, wasbs: or gs: URI of a warehouse folder, or the http(s) URI of a REST catalog.',
   );
 }

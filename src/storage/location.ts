@@ -16,6 +16,11 @@ export function schemeOf(path: string): string {
   return scheme === undefined ? 'file' : (SAME_SCHEME.get(scheme) ?? scheme);
 }
 
+/** Whether a path is in an object store: S3, Azure or Google. */
+export function isInObjectStore(path: string): boolean {
+  return ['s3', 'abfss', 'gs'].includes(schemeOf(path));
+}
+
 /**
  * The path, or a prefix of paths, with one name for each scheme, and one host for the Blob and the DFS endpoint of an Azure storage account. Paths
  * that differ only in these name the same object.

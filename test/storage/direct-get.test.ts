@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { expect, it } from '@jest/globals';
-import { directGet } from '../../src/storage/s3/direct-get.ts';
 import { readBody } from '../../src/storage/http/read-body.ts';
+import { directGet } from '../../src/storage/s3/direct-get.ts';
 import { FakeS3 } from './fake-s3.ts';
 
 it('requests credentials once if they fail', async () => {

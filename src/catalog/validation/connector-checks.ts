@@ -38,17 +38,22 @@ const MAX_COLUMNS = 10_000;
 const MAX_PATTERNS = 1_000;
 const MAX_TASK_QUEUE = 255;
 
+/** Where folders can be. The other names of Azure's scheme are Hadoop's and older. */
+const FOLDER_SCHEMES = ['file', 's3', 's3a', 's3n', 'abfss', 'abfs', 'wasbs', 'wasb', 'gs'];
+const AZURE_SCHEMES = ['abfss', 'abfs', 'wasbs', 'wasb'];
+
 const SCHEMES: Record<ConnectorKind, readonly string[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
-  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['file', 's3', 's3a', 's3n', 'http', 'https'],
-  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['file', 's3', 's3a', 's3n', 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: [...FOLDER_SCHEMES, 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: [...FOLDER_SCHEMES, 'http', 'https'],
   [ConnectorKind.CONNECTOR_KIND_GLUE]: ['glue', 'http', 'https'],
   [ConnectorKind.CONNECTOR_KIND_UNITY]: ['http', 'https'],
 };
 
 const EXAMPLES: Record<ConnectorKind, string> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: 'file:///warehouse',
-  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: 'file:///warehouse, s3://bucket/warehouse or https://catalog.example.com',
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]:
+    'file:///warehouse, s3://bucket/warehouse, abfss://container@account.dfs.core.windows.net/warehouse, gs://bucket/warehouse or https://catalog.example.com',
   [ConnectorKind.CONNECTOR_KIND_DELTA]: 'file:///warehouse',
   [ConnectorKind.CONNECTOR_KIND_GLUE]: 'glue://eu-west-1',
   [ConnectorKind.CONNECTOR_KIND_UNITY]: 'https://host',
@@ -121,8 +126,9 @@ function checkUri(checks: Checks, uri: string, kind: ConnectorKind, field: strin
   } else {
     checks.that(url.host !== '', field, 'has no host or bucket');
   }
+  // The container is where other URIs have a user.
   checks.that(
-    url.username === '' && url.password === '',
+    (url.username === '' || AZURE_SCHEMES.includes(scheme)) && url.password === '',
     field,
     'contains a user or password: give them as a reference in auth.secret_ref',
   );

@@ -23,7 +23,9 @@ export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
 const UNSUPPORTED_KINDS = ['delta', 'unity'];
 
 /** Example URIs for help texts. */
-const URI_EXAMPLES = 'file:///warehouse, s3://bucket/warehouse, https://catalog.example.com, glue://eu-west-1';
+const URI_EXAMPLES =
+  'file:///warehouse, s3://bucket/warehouse, abfss://container@account.dfs.core.windows.net/warehouse, gs://bucket/warehouse, ' +
+  'https://catalog.example.com, glue://eu-west-1';
 
 /** Options of `create`, `validate` and `update`, by topic; `update` has no `--kind`. */
 export function addSpecOptions(command: Command, options: { kind: boolean }): Command {
@@ -98,7 +100,7 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
     .option(
       '--max-requests-per-second <n>',
-      'limit of requests to the upstream catalog and to S3, over all workers; 0: no limit',
+      'limit of requests to the upstream catalog and to its storage, over all workers; 0: no limit',
       requestRate,
     )
     .option('--task-queue <name>', 'only workers that poll this task queue read the upstream; see `reconciler worker`')

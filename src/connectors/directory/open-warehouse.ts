@@ -1,14 +1,14 @@
 import { allowedLocations } from '../../storage/confined-store.ts';
-import { schemeOf } from '../../storage/location.ts';
+import { isInObjectStore } from '../../storage/location.ts';
 import { openStore } from '../../storage/open-store.ts';
 import { newUsage } from '../../storage/usage.ts';
 import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { DirectoryConnector } from './directory-connector.ts';
 
-/** Whether the URI names a warehouse folder: a plain path, `file:`, `s3:`, `s3a:` or `s3n:`. */
+/** Whether the URI names a warehouse folder: a plain path, `file:`, or a path in an object store (`s3:`, `abfss:`, `gs:`, …). */
 export function isWarehouseUri(uri: string): boolean {
-  return /^file:/i.test(uri) || uri.startsWith('/') || schemeOf(uri) === 's3';
+  return /^file:/i.test(uri) || uri.startsWith('/') || isInObjectStore(uri);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { integerValue, isPlainString } from '../../formats/json/lossless-json.ts';
-import { isSecretKey, rememberIssuedSecret } from '../../secrets.ts';
+import { isPlainSecret, rememberIssuedSecret } from '../../secrets.ts';
 import type { ReservedMemory } from '../../storage/memory-budget.ts';
 import { etagOf, type TableState } from './fingerprint.ts';
 import type { JsonResponse } from './http-client.ts';
@@ -98,7 +98,7 @@ function storageConfig(fields: JsonFields, name: string): Record<string, string>
     const integer = integerValue(value);
     if (isPlainString(value)) config[key] = value;
     else if (integer !== undefined || typeof value === 'boolean') config[key] = String(integer ?? value);
-    if (isSecretKey(key) && config[key]) rememberIssuedSecret(config[key]);
+    if (isPlainSecret(key, config[key] ?? '')) rememberIssuedSecret(config[key] ?? '');
   }
   return config;
 }

@@ -5,8 +5,8 @@ import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
-import { hasIdentity, hasKeys, OWN_KEYS } from '../../storage/identity.ts';
-import { schemeOf } from '../../storage/location.ts';
+import { hasIdentity, hasKeys } from '../../storage/identity.ts';
+import { isInObjectStore } from '../../storage/location.ts';
 import { connectorProxy } from '../../storage/proxy/proxy.ts';
 import { isThisMachine } from '../../storage/this-machine.ts';
 import { TooLargeError } from '../../storage/too-large-error.ts';
@@ -198,7 +198,7 @@ class RestConnector implements UpstreamCatalog {
         fetchCredentials:
           isDelegated &&
           config.has(LOAD_CREDENTIALS) &&
-          isInCloud(kept.location) &&
+          isInObjectStore(kept.location) &&
           !hasKeys(withoutClientKeys(connectorProperties(secrets.current)), kept.location),
       });
     try {
@@ -277,7 +277,7 @@ class RestConnector implements UpstreamCatalog {
       const hasOwn = hasIdentity(connectorProperties(secrets.current), location);
       const fromCatalog = { ...config.defaults, ...config.overrides, ...ofTable };
       const isVended = credentials.length > 0 || hasKeys(fromCatalog, location);
-      if (isInCloud(location) && !hasOwn && !isVended) {
+      if (isInObjectStore(location) && !hasOwn && !isVended) {
         plain.loaded.memory?.[Symbol.dispose]();
         throw delegationRefused(error, delegation, location);
       }
@@ -370,8 +370,6 @@ function metadataFileMissing(error: unknown): CodedError | undefined {
 function withoutClientKeys(properties: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(properties).filter(([key]) => !key.startsWith('client.')));
 }
-
-const isInCloud = (location: string) => Object.hasOwn(OWN_KEYS, schemeOf(location));
 
 /** The absolute URL of an endpoint; undefined on another host than the catalog's, to which its credentials must not be sent. */
 function absolute(endpoint: string, base: string): string | undefined {

@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { sameScheme } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { ReadRange } from '../avro/container.ts';
 
@@ -53,13 +54,12 @@ export class MetadataFiles {
 }
 
 /**
- * The same form, without a trailing slash, for `file:/a`, `file:///a` and `/a`; for `s3`, `s3a` and `s3n`; and for HDFS paths with any name
+ * The same form, without a trailing slash, for `file:/a`, `file:///a` and `/a`; for the schemes of one object store; and for HDFS paths with any name
  * service or host, or none: writers differ in them, also within one table.
  */
 function normalized(path: string): string {
-  const plain = path
+  const plain = sameScheme(path)
     .replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '')
-    .replace(/^s3[an]:/i, 's3:')
     .replace(/^hdfs:(?:\/\/[^/]*(?=\/))?/i, 'hdfs:');
   return plain.replace(/^\/{2,}/, '/').replace(/(?<=.)\/+$/, '');
 }

@@ -52,7 +52,8 @@ describe('credentials for a path', () => {
         vended('deep', undefined, 's3n://b/t/data'),
         vended('table', undefined, 's3://b/t/'),
       ],
-      loader([]), () => false,
+      loader([]),
+      () => false,
     );
     expect(await keyOf(credentials, path)).toBe(key);
     expect(await credentials.propertiesFor(path)).toBe(await credentials.propertiesFor(path));
@@ -77,7 +78,9 @@ describe('a path that no prefix covers', () => {
   });
 
   it("is read with the connector's own, or with any if the catalog vends no keys for S3", async () => {
-    expect(await new VendedCredentials(vendedKeys, loader([]), () => true).propertiesFor('s3://b/new/x')).toBeUndefined();
+    expect(
+      await new VendedCredentials(vendedKeys, loader([]), () => true).propertiesFor('s3://b/new/x'),
+    ).toBeUndefined();
     const others = [{ prefix: 'gs://b', config: { 'gcs.oauth2.token': 'token-of-gcs' } }];
     expect(await new VendedCredentials(others, loader([]), () => false).propertiesFor('s3://b/x')).toBeUndefined();
   });
@@ -115,7 +118,8 @@ describe('credentials are renewed', () => {
   it('after half of their lifetime if that is short', async () => {
     const credentials = new VendedCredentials(
       [vended('first', START + 10_000)],
-      loader([vended('second', START + 20_000)]), () => false,
+      loader([vended('second', START + 20_000)]),
+      () => false,
     );
     jest.setSystemTime(START + 4_999);
     expect(await keyOf(credentials)).toBe('first');
@@ -152,7 +156,8 @@ describe('a renewal that fails', () => {
   it('leaves the old credentials in use while they are valid, and is retried', async () => {
     const credentials = new VendedCredentials(
       [vended('first', START + 60 * MINUTE)],
-      loader(new Error('away'), [vended('second', START + 99 * MINUTE)]), () => false,
+      loader(new Error('away'), [vended('second', START + 99 * MINUTE)]),
+      () => false,
     );
     jest.setSystemTime(START + 56 * MINUTE);
     expect(await keyOf(credentials)).toBe('first');
@@ -162,7 +167,11 @@ describe('a renewal that fails', () => {
   });
 
   it('is an error once they have expired', async () => {
-    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], loader(new Error('away')), () => false);
+    const credentials = new VendedCredentials(
+      [vended('first', START + 60 * MINUTE)],
+      loader(new Error('away')),
+      () => false,
+    );
     jest.setSystemTime(START + 61 * MINUTE);
     await expect(keyOf(credentials)).rejects.toThrow('away');
   });
@@ -178,7 +187,8 @@ describe('a renewal that fails', () => {
   it('with 403 is an error', async () => {
     const credentials = new VendedCredentials(
       undefined,
-      loader(new ResponseError('PERMISSION_DENIED', 'no', 403)), () => false,
+      loader(new ResponseError('PERMISSION_DENIED', 'no', 403)),
+      () => false,
     );
     await expect(keyOf(credentials)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   });

@@ -35,7 +35,16 @@ export async function startAzurite(): Promise<Azurite> {
     name: 'azurite',
     command: await otherNode(),
     start: (port, folder) => ({
-      args: [program, '--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', join(folder, 'data'), '--disableTelemetry'],
+      args: [
+        program,
+        '--blobHost',
+        '127.0.0.1',
+        '--blobPort',
+        String(port),
+        '--location',
+        join(folder, 'data'),
+        '--disableTelemetry',
+      ],
     }),
     // Without a signature it responds with an error, but it responds.
     readyPath: '/',
@@ -43,8 +52,15 @@ export async function startAzurite(): Promise<Azurite> {
   });
   const put = async (path: string, query: string, body: Uint8Array, headers: Record<string, string>) => {
     const resource = `/${ACCOUNT}/${path}`;
-    const microsoft: Record<string, string> = { 'x-ms-date': new Date().toUTCString(), 'x-ms-version': API_VERSION, ...headers };
-    const canonical = Object.keys(microsoft).sort().map((name) => `${name}:${microsoft[name]}\n`).join('');
+    const microsoft: Record<string, string> = {
+      'x-ms-date': new Date().toUTCString(),
+      'x-ms-version': API_VERSION,
+      ...headers,
+    };
+    const canonical = Object.keys(microsoft)
+      .sort()
+      .map((name) => `${name}:${microsoft[name]}\n`)
+      .join('');
     const parameters = [...new URLSearchParams(query)].map(([name, value]) => `\n${name}:${value}`).join('');
     const text = `PUT\n\n\n${body.length || ''}\n\n\n\n\n\n\n\n\n${canonical}/${ACCOUNT}${resource}${parameters}`;
     const authorization = `SharedKey ${ACCOUNT}:${signed(text)}`;
@@ -67,7 +83,24 @@ export async function startAzurite(): Promise<Azurite> {
     sas: (container, seconds = 3_600) => {
       const expiry = new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+/, '');
       // https://learn.microsoft.com/rest/api/storageservices/create-service-sas, for version 2020-12-06 and later
-      const fields = ['rl', '', expiry, `/blob/${ACCOUNT}/${container}`, '', '', '', API_VERSION, 'c', '', '', '', '', '', '', ''];
+      const fields = [
+        'rl',
+        '',
+        expiry,
+        `/blob/${ACCOUNT}/${container}`,
+        '',
+        '',
+        '',
+        API_VERSION,
+        'c',
+        '',
+        '',
+        '',
+        '',
+        '',
+        '',
+        '',
+      ];
       const sig = signed(fields.join('\n'));
       return new URLSearchParams({ sp: 'rl', se: expiry, sv: API_VERSION, sr: 'c', sig }).toString();
     },

@@ -26,13 +26,25 @@ export async function startFakeGcs(): Promise<FakeGcs> {
     name: 'fake-gcs',
     command: await installFakeGcs(),
     start: (port) => ({
-      args: ['-scheme', 'http', '-host', '127.0.0.1', '-port', String(port), '-backend', 'memory', '-public-host', `127.0.0.1:${port}`],
+      args: [
+        '-scheme',
+        'http',
+        '-host',
+        '127.0.0.1',
+        '-port',
+        String(port),
+        '-backend',
+        'memory',
+        '-public-host',
+        `127.0.0.1:${port}`,
+      ],
     }),
     readyPath: '/_internal/healthcheck',
   });
   const post = async (path: string, body: Uint8Array | string, headers: Record<string, string>) => {
     const response = await fetch(server.url + path, { method: 'POST', body, headers });
-    if (!response.ok) throw new Error(`fake-gcs-server answered ${response.status} for ${path}: ${await response.text()}`);
+    if (!response.ok)
+      throw new Error(`fake-gcs-server answered ${response.status} for ${path}: ${await response.text()}`);
   };
   return {
     ...server,

@@ -27,7 +27,13 @@ const open = (properties: Record<string, string>, usage = newUsage()) => openSto
 
 describe.each([
   ['an account key', () => keyed()],
-  ['a SAS token', () => ({ [`adls.connection-string.${HOST}`]: `${azurite.url}/${azurite.account}`, [`adls.sas-token.${HOST}`]: azurite.sas('lake') })],
+  [
+    'a SAS token',
+    () => ({
+      [`adls.connection-string.${HOST}`]: `${azurite.url}/${azurite.account}`,
+      [`adls.sas-token.${HOST}`]: azurite.sas('lake'),
+    }),
+  ],
   [
     'a connection string',
     () => ({
