@@ -18,11 +18,12 @@ export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): 
   const resolve = () => resolveSecrets(spec);
   readCredentialsAgain();
   if (kind === 'GLUE') return openGlueCatalog(await resolve(), limits, resolve);
-  if (kind === 'ICEBERG' && isWarehouseUri(uri)) return openWarehouse(await resolve(), limits, resolve);
+  if ((kind === 'ICEBERG' || kind === 'DELTA') && isWarehouseUri(uri))
+    return openWarehouse(await resolve(), limits, resolve);
   if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolve(), limits, resolve);
   throw new CodedError(
     'UNIMPLEMENTED',
-    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kind GLUE, and kind ICEBERG ` +
-      'with the path or the file:, s3:, abfss:, wasbs: or gs: URI of a warehouse folder, or the http(s) URI of a REST catalog.',
+    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kind GLUE, kinds ICEBERG and DELTA with ` +
+      'the path or the file:, s3:, abfss:, wasbs: or gs: URI of a warehouse folder, and kind ICEBERG with the http(s) URI of a REST catalog.',
   );
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
-import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../src/connectors/directory/open-directory.ts';
 import type { JobClaim, ScanPage } from '../../src/contract/activities.ts';
 import type { ReconcileRequest, SnapshotSelection } from '../../src/contract/job.ts';
 import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
@@ -42,7 +42,7 @@ class Lake {
 
   static async open(folder: string, truth: Map<string, Truth>, fields: object = {}): Promise<Lake> {
     const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
-    const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), folder));
+    const deps = activityDeps(catalog, await openDirectory(new FileStore(), folder));
     return new Lake(deps, connectorId, truth);
   }
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../src/connectors/directory/open-directory.ts';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { readManifestList } from '../../src/formats/iceberg/manifests/manifest-list.ts';
 import { MetadataFiles } from '../../src/formats/iceberg/metadata-files.ts';
@@ -63,7 +63,7 @@ function takeManifestReads(): Record<string, number> {
 
 /** The manifests that the table's last snapshot wrote, in the order of its list. */
 async function lastManifests(): Promise<string[]> {
-  const upstream = await DirectoryConnector.open(new FileStore(), WAREHOUSE);
+  const upstream = await openDirectory(new FileStore(), WAREHOUSE);
   const { descriptor, snapshots } = await upstream.openTable({ namespace: ['mk'], name: TABLE }).then((reader) => ({
     descriptor: reader.descriptor,
     snapshots: reader.snapshots(),

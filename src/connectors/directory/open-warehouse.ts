@@ -4,7 +4,8 @@ import { openStore } from '../../storage/open-store.ts';
 import { newUsage } from '../../storage/usage.ts';
 import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
-import { DirectoryConnector } from './directory-connector.ts';
+import type { UpstreamCatalog } from '../spi.ts';
+import { openDirectory } from './open-directory.ts';
 
 /** Whether the URI names a warehouse folder: a plain path, `file:`, or a path in an object store (`s3:`, `abfss:`, `gs:`, …). */
 export function isWarehouseUri(uri: string): boolean {
@@ -12,18 +13,20 @@ export function isWarehouseUri(uri: string): boolean {
 }
 
 /**
- * Opens the warehouse folder that the connector's URI names. Its tables may read their own folders and `storage.allowed-locations`.
+ * Opens the tables of one format in the warehouse folder that the connector's URI names; for Delta, the URI may also be a table itself. Tables
+ * may read their own folders and `storage.allowed-locations`.
  *
  * @param resolve reads the connector's secrets again
- * @throws CodedError as `DirectoryConnector.open` does
+ * @throws CodedError as `openDirectory` does
  */
 export function openWarehouse(
   spec: ResolvedSpec,
   { localRoots, gate }: WorkerLimits,
   resolve?: () => Promise<ResolvedSpec>,
-): Promise<DirectoryConnector> {
+): Promise<UpstreamCatalog> {
   const usage = newUsage({ gate });
   const options = new ConnectorSecrets(spec, resolve).storeOptions(({ properties }) => properties);
   const store = openStore({ ...options, usage, ...(localRoots !== undefined && { localRoots }) });
-  return DirectoryConnector.open(store, spec.uri, { usage, allowed: allowedLocations(spec.properties) });
+  const format = spec.kind === 'DELTA' ? 'DELTA' : 'ICEBERG';
+  return openDirectory(store, spec.uri, { format, usage, allowed: allowedLocations(spec.properties) });
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ingestFileGroup } from '../../../src/activities/ingest-file-group.ts';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import type { UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import type {
   FileGroup,
@@ -36,10 +36,7 @@ async function connect(warehouse: string, splitSize = EVERY) {
   const name = `groups${connected++}`;
   const connector = connectorSpec({ destination: { catalogName: name } });
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector });
-  const upstream = await DirectoryConnector.open(
-    new FileStore(),
-    join(import.meta.dirname, '../../fixtures', warehouse),
-  );
+  const upstream = await openDirectory(new FileStore(), join(import.meta.dirname, '../../fixtures', warehouse));
   return { name, connectorId, upstream, deps: { ...activityDeps(catalog, upstream), splitSize } };
 }
 

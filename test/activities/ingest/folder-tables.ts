@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import type { IngestInput, TableHeartbeat } from '../../../src/contract/activities.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import type { PlanFile } from '../../../src/generated/reconciler/v1/plans.ts';
@@ -42,7 +42,7 @@ export class FolderTables implements AsyncDisposable {
   async connect(warehouse: string, spec: object = {}) {
     const { bindings, connectors, plans, snapshots, statistics, tables } = this.catalog.clients;
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec(spec) });
-    const deps = activityDeps(this.catalog, await DirectoryConnector.open(new FileStore(), warehouse));
+    const deps = activityDeps(this.catalog, await openDirectory(new FileStore(), warehouse));
     const bound = async () =>
       (await bindings.listBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).bindings;
     const tableId = async () => (await bound())[0]!.objectId;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ClientError, Status } from 'nice-grpc';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
@@ -19,7 +19,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 it('counts a snapshot whose response was lost', async () => {
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
-  const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), WAREHOUSE));
+  const deps = activityDeps(catalog, await openDirectory(new FileStore(), WAREHOUSE));
   const input = { ...STEP, connectorId, table: { namespace: ['fx'], name: 'orders' }, full: false, split: false };
 
   const { fileChanges } = catalog.clients;

@@ -7,7 +7,7 @@ import { ingestTable } from '../../../src/activities/ingest/ingest-table.ts';
 import { OutcomeList } from '../../../src/activities/outcomes/outcome-list.ts';
 import { DestinationNamespaces } from '../../../src/activities/plan/destination-namespaces.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import type { TableCursor } from '../../../src/contract/activities.ts';
 import type { ReconcileScope } from '../../../src/contract/job.ts';
 import { CodedError } from '../../../src/errors.ts';
@@ -73,7 +73,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       source: { columns },
     },
   });
-  const upstream = await DirectoryConnector.open(store, warehouse);
+  const upstream = await openDirectory(store, warehouse);
   const logger = pino({ level: 'warn' }, { write: (line: string) => void log.push(line) });
   const ingest = async (full: boolean, scope?: ReconcileScope) => {
     store.reads = [];

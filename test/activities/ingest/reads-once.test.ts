@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import type { TableOutcome } from '../../../src/contract/activities.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
@@ -26,7 +26,7 @@ async function ingest(
   full: boolean,
 ): Promise<{ outcome: TableOutcome; read: Map<string, number> }> {
   const store = new CountingStore(new FileStore());
-  const deps = activityDeps(catalog, await DirectoryConnector.open(store, WAREHOUSE));
+  const deps = activityDeps(catalog, await openDirectory(store, WAREHOUSE));
   const outcome = await run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false }));
   const read = [...store.bytesRead].map(([path, bytes]) => [path.slice(path.lastIndexOf('/') + 1), bytes] as const);
   return { outcome, read: new Map(read) };

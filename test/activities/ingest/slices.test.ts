@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import type { UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import type { IngestInput, TableOutcome } from '../../../src/contract/activities.ts';
 import { addCounts, type CaptureMode, type Counters } from '../../../src/contract/job.ts';
@@ -57,7 +57,7 @@ async function connect(upstream: UpstreamCatalog) {
 const ingested = ({ snapshotsIngested = 0, filesIngested = 0 }: Counters) => ({ snapshotsIngested, filesIngested });
 
 const open = (warehouse: string, store: ObjectStore = new FileStore()) =>
-  DirectoryConnector.open(store, join(FIXTURES, warehouse));
+  openDirectory(store, join(FIXTURES, warehouse));
 
 async function tablesOf(warehouse: string): Promise<TableRef[]> {
   const upstream = await open(warehouse);

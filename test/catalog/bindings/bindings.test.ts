@@ -242,8 +242,9 @@ describe('what the catalog has of a bound table', () => {
     const committedAt = new Date('2026-02-03T04:05:06.789Z');
     const snapshot = { tableId, snapshotId: 7n, committedAt };
     await catalog.clients.snapshots.createSnapshot({ snapshot, metadataOnly: true });
-    const table = { tableId, upstream: { fingerprint: '7:1:e' }, currentSnapshotId: 7n };
-    await catalog.clients.ingestion.updateTable({ table, updateMask: ['upstream.fingerprint', 'current_snapshot_id'] });
+    const upstream = { fingerprint: '7:1:e', coverage: 'snapshots=all files=none' };
+    const updateMask = ['upstream.fingerprint', 'upstream.coverage', 'current_snapshot_id'];
+    await catalog.clients.ingestion.updateTable({ table: { tableId, upstream, currentSnapshotId: 7n }, updateMask });
     const [first, ...parts] = await read(connectorId, 't');
     const partitionSpecs = [{ specId: 3, fields }];
     expect(first?.state).toEqual({ uuid: 'u', fingerprint: '7:1:e', partitionSpecs, committedAt });
