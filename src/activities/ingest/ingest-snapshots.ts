@@ -70,6 +70,7 @@ async function ingestReadable(
     const stored = messages.get(snapshotId);
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
+      await plan.ensured.newTable?.create();
       await putSchemaOf(deps, tableId, snapshot, reader.descriptor);
     }
     if (plan.capture.mode === 'METADATA_ONLY') {
