@@ -1,4 +1,5 @@
 import type { SnapshotIdentity } from '../contract/snapshot-digest.ts';
+import type { PackedColumns } from './columns/packed-columns.ts';
 
 export type TableFormat = 'ICEBERG' | 'DELTA';
 
@@ -73,18 +74,6 @@ export interface SnapshotDescriptor extends HistoryEntry {
 
 export type FileContent = 'DATA' | 'POSITION_DELETES' | 'EQUALITY_DELETES';
 
-/** Metrics of one leaf column in a file's metadata. Metrics that the metadata does not contain are absent. */
-export interface ColumnMetrics {
-  id: number;
-  sizeInBytes?: number;
-  valueCount?: number;
-  nullCount?: number;
-  nanCount?: number;
-  /** Single-value serialization (Iceberg spec, appendix D), unchanged from the writer. */
-  lower?: Uint8Array;
-  upper?: Uint8Array;
-}
-
 export interface PartitionValue {
   fieldId: number;
   name: string;
@@ -104,8 +93,7 @@ export interface ContentFile {
   fileSizeInBytes: number;
   specId: number;
   partition: PartitionValue[];
-  /** Sorted by id. */
-  columns: ColumnMetrics[];
+  columns: PackedColumns;
   /** Offset of a deletion vector in its file. The path and this offset together identify the file. */
   contentOffset?: number;
   contentSizeInBytes?: number;

@@ -1,3 +1,6 @@
+/** Bytes that are copied one by one. */
+const MAX_SHORT = 32;
+
 /**
  * Writes protobuf's wire format into a growing buffer, for the hot path of file changes. The generated encoder creates several objects per
  * column; this creates none. Source: protobuf.dev, "Encoding".
@@ -19,7 +22,9 @@ export class WireWriter {
 
   /** Returns a copy of the written bytes and empties the buffer for reuse. */
   take(): Uint8Array {
-    const out = Uint8Array.prototype.slice.call(this.#bytes, 0, this.#length);
+    // Node allocates small buffers together.
+    const out = Buffer.allocUnsafe(this.#length);
+    this.#bytes.copy(out, 0, 0, this.#length);
     this.#length = 0;
     return out;
   }
@@ -44,11 +49,31 @@ export class WireWriter {
   }
 
   bytes(tag: number, value: Uint8Array): void {
+    // The tags of fields from 16 on have two bytes.
     this.#reserve(10 + value.length);
     this.#varint(tag);
     this.#varint(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
+  }
+
+  /** Writes a part of `source` as a bytes field. */
+  part(tag: number, source: Uint8Array, start: number, length: number): void {
+    this.#reserve(8 + length);
+    const bytes = this.#bytes;
+    bytes[this.#length++] = tag;
+    this.#varint(length);
+    // Most bounds are short, and a call into native code costs more than to copy them here.
+    if (length > MAX_SHORT) bytes.set(source.subarray(start, start + length), this.#length);
+    else for (let i = 0, at = this.#length; i < length; i++) bytes[at + i] = source[start + i] as number;
+    this.#length += length;
+  }
+
+  /** Writes fields that are encoded already. */
+  raw(fields: Uint8Array): void {
+    this.#reserve(fields.length);
+    this.#bytes.set(fields, this.#length);
+    this.#length += fields.length;
   }
 
   string(tag: number, value: string): void {

@@ -1,15 +1,8 @@
 import { CodedError } from '../errors.ts';
-import type {
-  Addition,
-  ColumnMetrics,
-  ContentFile,
-  FileChange,
-  FileContent,
-  RemovedFile,
-} from '../formats/table-reader.ts';
+import type { Addition, ContentFile, FileChange, FileContent, RemovedFile } from '../formats/table-reader.ts';
 import { WireWriter } from '../protobuf/writer.ts';
 import { mebibytes, truncate } from '../text.ts';
-import { CHANGE, CHANGES, COLUMN, FILE, IF_VECTOR, PARTITION, REQUEST } from './file-change-tags.ts';
+import { CHANGE, CHANGES, FILE, IF_VECTOR, PARTITION, REQUEST } from './file-change-tags.ts';
 
 /** Size at which a chunk is complete. gRPC messages of about 1 MiB keep streams moving and memory use small. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -113,7 +106,7 @@ function writeFile(out: WireWriter, file: ContentFile): void {
     if (value.value !== undefined) out.bytes(PARTITION.value, value.value);
     out.close(start);
   }
-  for (const column of file.columns) writeColumn(out, column);
+  out.raw(file.columns);
   if (file.contentOffset !== undefined) out.int(FILE.contentOffset, file.contentOffset);
   if (file.contentSizeInBytes !== undefined) out.int(FILE.contentSize, file.contentSizeInBytes);
   if (file.referencedDataFile !== undefined) out.string(FILE.referencedDataFile, file.referencedDataFile);
@@ -127,16 +120,4 @@ function writeFile(out: WireWriter, file: ContentFile): void {
 function unknownFormat({ path, format }: ContentFile): never {
   const message = `File ${path} has the format '${format}'; PARQUET, ORC, AVRO, PUFFIN and DELTA_DV are supported.`;
   throw new CodedError('UNIMPLEMENTED', message);
-}
-
-function writeColumn(out: WireWriter, column: ColumnMetrics): void {
-  const start = out.open(FILE.column);
-  out.int(COLUMN.id, column.id);
-  if (column.valueCount !== undefined) out.int(COLUMN.valueCount, column.valueCount);
-  if (column.nullCount !== undefined) out.int(COLUMN.nullCount, column.nullCount);
-  if (column.nanCount !== undefined) out.int(COLUMN.nanCount, column.nanCount);
-  if (column.lower !== undefined) out.bytes(COLUMN.lower, column.lower);
-  if (column.upper !== undefined) out.bytes(COLUMN.upper, column.upper);
-  if (column.sizeInBytes !== undefined) out.int(COLUMN.size, column.sizeInBytes);
-  out.close(start);
 }

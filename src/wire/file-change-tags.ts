@@ -1,4 +1,7 @@
+import { COLUMN, COLUMNS } from '../formats/columns/packed-columns.ts';
 import { LENGTH, VARINT } from './reader.ts';
+
+export { COLUMN };
 
 const varint = (field: number) => (field << 3) | VARINT;
 const message = (field: number) => (field << 3) | LENGTH;
@@ -29,7 +32,7 @@ export const FILE = {
   fileSize: varint(5),
   specId: varint(6),
   partition: message(7),
-  column: message(8),
+  column: COLUMNS,
   contentOffset: varint(9),
   contentSize: varint(10),
   referencedDataFile: message(11),
@@ -38,14 +41,5 @@ export const FILE = {
   splitOffsets: message(14),
   firstRowId: varint(15),
   inlineContent: message(19),
-};
-export const COLUMN = {
-  id: varint(1),
-  valueCount: varint(4),
-  nullCount: varint(5),
-  nanCount: varint(6),
-  lower: message(9),
-  upper: message(10),
-  size: varint(11),
 };
 export const PARTITION = { fieldId: varint(1), name: message(2), type: message(3), value: message(4) };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TableRef } from '../../src/contract/upstream-names.ts';
+import { packColumns } from '../../src/formats/columns/pack-columns.ts';
 import type {
   ChangeRange,
   FileChange,
@@ -123,7 +124,7 @@ export class SyntheticTable implements TableReader {
           fileSizeInBytes: FILE_BYTES,
           specId: 0,
           partition: [],
-          columns: [
+          columns: packColumns([
             {
               id: 1,
               sizeInBytes: 8 * ROWS,
@@ -133,7 +134,7 @@ export class SyntheticTable implements TableReader {
               upper: long((file + 1) * ROWS),
             },
             { id: 2, sizeInBytes: 16 * ROWS, valueCount: ROWS, nullCount: 10 },
-          ],
+          ]),
         },
         sequenceNumber: Number(snapshotId),
         fileSequenceNumber: Number(snapshotId),

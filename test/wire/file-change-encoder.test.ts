@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ContentFile, FileChange } from '../../src/formats/table-reader.ts';
+import { packColumns } from '../../src/formats/columns/pack-columns.ts';
+import type { ColumnMetrics } from '../../src/formats/columns/packed-columns.ts';
+import type { AddedFile, ContentFile, FileChange, RemovedFile } from '../../src/formats/table-reader.ts';
 import {
   type DataFile,
   FileChangeKind,
@@ -15,7 +17,11 @@ const small = fc.integer({ min: 0, max: 100_000 });
 const bytes = fc.uint8Array({ maxLength: 300 });
 const maybe = <T>(arb: fc.Arbitrary<T>) => fc.option(arb, { nil: undefined });
 
-const file: fc.Arbitrary<ContentFile> = fc.record({
+/** Changes whose columns are not packed yet. */
+type PlainFile = Omit<ContentFile, 'columns'> & { columns: ColumnMetrics[] };
+type PlainChange = (Omit<AddedFile, 'file'> & { file: PlainFile }) | RemovedFile;
+
+const file: fc.Arbitrary<PlainFile> = fc.record({
   path: fc.string({ unit: 'binary', maxLength: 300 }),
   content: fc.constantFrom('DATA' as const, 'POSITION_DELETES' as const, 'EQUALITY_DELETES' as const),
   format: fc.constantFrom('PARQUET', 'ORC', 'AVRO', 'PUFFIN', 'DELTA_DV'),
@@ -31,7 +37,7 @@ const file: fc.Arbitrary<ContentFile> = fc.record({
     }),
     { maxLength: 3 },
   ),
-  columns: fc.array(
+  columns: fc.uniqueArray(
     fc.record({
       id: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
       sizeInBytes: maybe(count),
@@ -41,7 +47,8 @@ const file: fc.Arbitrary<ContentFile> = fc.record({
       lower: maybe(bytes),
       upper: maybe(bytes),
     }),
-    { maxLength: 30 },
+    // More than the collector has room for at first.
+    { maxLength: 50, selector: ({ id }) => id },
   ),
   contentOffset: maybe(count),
   contentSizeInBytes: maybe(count),
@@ -53,7 +60,7 @@ const file: fc.Arbitrary<ContentFile> = fc.record({
   inlineContent: maybe(bytes),
 });
 
-const change: fc.Arbitrary<FileChange> = fc.oneof(
+const change: fc.Arbitrary<PlainChange> = fc.oneof(
   fc.record({
     kind: fc.constant('added' as const),
     file,
@@ -79,7 +86,7 @@ const change: fc.Arbitrary<FileChange> = fc.oneof(
 const big = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
 
 /** The change as a message of the generated code. */
-function message(c: FileChange) {
+function message(c: PlainChange) {
   if (c.kind === 'removed') {
     return {
       kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED,
@@ -106,15 +113,17 @@ function message(c: FileChange) {
       fileSizeInBytes: BigInt(f.fileSizeInBytes),
       specId: f.specId,
       partition: f.partition.map((p) => ({ ...p, value: p.value && Buffer.from(p.value) })),
-      columns: f.columns.map((column) => ({
-        columnId: column.id,
-        sizeInBytes: big(column.sizeInBytes),
-        valueCount: big(column.valueCount),
-        nullCount: big(column.nullCount),
-        nanCount: big(column.nanCount),
-        lowerBound: column.lower && Buffer.from(column.lower),
-        upperBound: column.upper && Buffer.from(column.upper),
-      })),
+      columns: [...f.columns]
+        .sort((a, b) => a.id - b.id)
+        .map((column) => ({
+          columnId: column.id,
+          sizeInBytes: big(column.sizeInBytes),
+          valueCount: big(column.valueCount),
+          nullCount: big(column.nullCount),
+          nanCount: big(column.nanCount),
+          lowerBound: column.lower && Buffer.from(column.lower),
+          upperBound: column.upper && Buffer.from(column.upper),
+        })),
       contentOffset: big(f.contentOffset),
       contentSizeInBytes: big(f.contentSizeInBytes),
       referencedDataFile: f.referencedDataFile,
@@ -127,11 +136,14 @@ function message(c: FileChange) {
   };
 }
 
-function encode(changes: FileChange[]): Uint8Array[] {
+const packed = (plain: PlainChange): FileChange =>
+  plain.kind === 'removed' ? plain : { ...plain, file: { ...plain.file, columns: packColumns(plain.file.columns) } };
+
+function encode(changes: PlainChange[]): Uint8Array[] {
   const encoder = new FileChangeEncoder();
   const chunks: Uint8Array[] = [];
   for (const one of changes) {
-    const chunk = encoder.add(one);
+    const chunk = encoder.add(packed(one));
     if (chunk) chunks.push(chunk);
   }
   const rest = encoder.flush();
@@ -160,7 +172,7 @@ describe('FileChangeEncoder', () => {
   });
 
   it('cuts chunks at about 1 MiB and loses nothing at the cuts', () => {
-    const changes: FileChange[] = Array.from({ length: 30_000 }, (_, i) => ({
+    const changes: PlainChange[] = Array.from({ length: 30_000 }, (_, i) => ({
       kind: 'removed',
       path: `file:/lake/${'x'.repeat(100)}/${i}.parquet`,
     }));
@@ -173,9 +185,9 @@ describe('FileChangeEncoder', () => {
   });
 
   it('refuses a change that no message can have, with its size and what helps', () => {
-    const [one] = fc.sample(file, { numRuns: 1, seed: 1 }) as [ContentFile];
+    const [one] = fc.sample(file, { numRuns: 1, seed: 1 }) as [PlainFile];
     const columns = Array.from({ length: 7 }, (_, id) => ({ id, lower: new Uint8Array(1024 * 1024) }));
-    const large: FileChange = {
+    const large: PlainChange = {
       ...{ kind: 'added', sequenceNumber: 1, fileSequenceNumber: 1, addedSnapshotId: 1n },
       file: { ...one, path: '/t/a.parquet', columns },
     };

@@ -1,14 +1,10 @@
 import type { Logger } from 'pino';
+import { packColumns } from '../../formats/columns/pack-columns.ts';
+import { NO_COLUMNS, type PackedColumns } from '../../formats/columns/packed-columns.ts';
 import { footerMetrics, type TableColumns } from '../../formats/parquet/column-metrics.ts';
 import { NAME_MAPPING, parseNameMapping } from '../../formats/parquet/field-ids.ts';
 import { readFooter } from '../../formats/parquet/footer.ts';
-import type {
-  ColumnMetrics,
-  ContentFile,
-  FileChange,
-  FileChangeBatch,
-  TableReader,
-} from '../../formats/table-reader.ts';
+import type { ContentFile, FileChange, FileChangeBatch, TableReader } from '../../formats/table-reader.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { footersEnabled } from '../../stats/statistics-options.ts';
 import { inParallel } from '../runtime/in-parallel.ts';
@@ -95,16 +91,16 @@ class Footers {
     file: ContentFile,
     columnIds: ReadonlySet<number> | undefined,
     signal: AbortSignal,
-  ): Promise<ColumnMetrics[]> {
-    if (this.#isDenied) return [];
+  ): Promise<PackedColumns> {
+    if (this.#isDenied) return NO_COLUMNS;
     signal.throwIfAborted();
     try {
       const bytes = this.#reader.openDataFile?.(file.path, file.fileSizeInBytes);
-      if (bytes === undefined) return [];
+      if (bytes === undefined) return NO_COLUMNS;
       const { footer, memory } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
       using _ = memory;
       const metrics = footerMetrics(footer, this.#columns);
-      return columnIds ? metrics.filter(({ id }) => columnIds.has(id)) : metrics;
+      return packColumns(columnIds ? metrics.filter(({ id }) => columnIds.has(id)) : metrics);
     } catch (error) {
       const { reason, isDenied } = unreadable(error, signal);
       this.#isDenied ||= isDenied;
@@ -113,7 +109,7 @@ class Footers {
         const text = 'the footer of a data file cannot be read: files like this one have no column metrics';
         this.#logger.warn({ location: this.#reader.descriptor.location, file: file.path, reason }, text);
       }
-      return [];
+      return NO_COLUMNS;
     }
   }
 }

@@ -96,8 +96,9 @@ export class AvroCursor {
     return this.buffer.toString('utf8', start, this.position);
   }
 
-  skipBytes(): void {
-    this.#skip(this.readLong());
+  /** Skips bytes, which then end at the cursor's position. @returns where they start */
+  skipBytes(): number {
+    return this.#skip(this.readLong());
   }
 
   skipLong(): void {

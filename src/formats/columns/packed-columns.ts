@@ -1,5 +1,3 @@
-import { WireWriter } from '../../protobuf/writer.ts';
-
 /**
  * The column metrics of one file, sorted by id, in protobuf: the fields `columns` of `DataFile` in statistics.proto, one after the other, each with its
  * tag and length. Empty if the file has no metrics. The fields of a column are in the order of their numbers, and those that are not known are absent.
@@ -38,21 +36,3 @@ export const COLUMN = {
 };
 
 export const NO_COLUMNS: PackedColumns = new Uint8Array();
-
-/** @param columns sorted by id */
-export function packColumns(columns: readonly ColumnMetrics[]): PackedColumns {
-  if (columns.length === 0) return NO_COLUMNS;
-  const out = new WireWriter(64 * columns.length, 64 * columns.length);
-  for (const column of columns) {
-    const start = out.open(COLUMNS);
-    out.int(COLUMN.id, column.id);
-    if (column.valueCount !== undefined) out.int(COLUMN.valueCount, column.valueCount);
-    if (column.nullCount !== undefined) out.int(COLUMN.nullCount, column.nullCount);
-    if (column.nanCount !== undefined) out.int(COLUMN.nanCount, column.nanCount);
-    if (column.lower !== undefined) out.bytes(COLUMN.lower, column.lower);
-    if (column.upper !== undefined) out.bytes(COLUMN.upper, column.upper);
-    if (column.sizeInBytes !== undefined) out.int(COLUMN.size, column.sizeInBytes);
-    out.close(start);
-  }
-  return out.take();
-}

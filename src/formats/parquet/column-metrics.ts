@@ -1,6 +1,6 @@
 import { compareBounds } from '../../stats/bounds.ts';
 import { primitiveType } from '../../stats/primitive-type.ts';
-import type { ColumnMetrics } from '../table-reader.ts';
+import type { ColumnMetrics } from '../columns/packed-columns.ts';
 import { fieldIds, type MappedField } from './field-ids.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
 import { truncateLower, truncateUpper } from './truncate-bounds.ts';

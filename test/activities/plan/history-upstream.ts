@@ -1,6 +1,7 @@
 import type { Page, TableEntry, UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../../src/contract/upstream-names.ts';
 import { CodedError } from '../../../src/errors.ts';
+import { NO_COLUMNS } from '../../../src/formats/columns/packed-columns.ts';
 import type {
   FileChange,
   FileChangeBatch,
@@ -214,7 +215,7 @@ class HistoryReader implements TableReader {
         fileSizeInBytes: 1000,
         specId: 0,
         partition: [],
-        columns: [],
+        columns: NO_COLUMNS,
       },
       sequenceNumber: Number(snapshotId),
       fileSequenceNumber: Number(snapshotId),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ContentFile, SnapshotDescriptor, TableReader } from '../../../src/formats/table-reader.ts';
 import { boundText } from '../../../src/stats/bounds.ts';
+import { unpackColumns } from '../columns/unpack-columns.ts';
 import {
   type Added,
   apply,
@@ -52,7 +53,7 @@ function asTruth(file: ContentFile, truth: TruthFile): unknown {
       return { field_id: fieldId, name, type, value: value && partitionText(type, value) };
     }),
     columns: Object.fromEntries(
-      file.columns.map((column) => [
+      unpackColumns(file.columns).map((column) => [
         column.id,
         {
           size: column.sizeInBytes,
@@ -258,7 +259,7 @@ describe.each(sound)('%s', (name, truth) => {
         const file = truthFiles.get(key)!;
         seen.add(key);
         expect(asTruth(change.file, file)).toEqual(fromTruth(file, referencedByBounds(file)));
-        const ids = change.file.columns.map((column) => column.id);
+        const ids = unpackColumns(change.file.columns).map((column) => column.id);
         expect(ids).toEqual([...ids].sort((a, b) => a - b));
       }
     }

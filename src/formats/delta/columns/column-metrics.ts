@@ -1,4 +1,4 @@
-import type { ColumnMetrics } from '../../table-reader.ts';
+import type { ColumnMetrics } from '../../columns/packed-columns.ts';
 import { slotOf } from './bound-values.ts';
 import type { FileStats } from './file-stats.ts';
 import type { Leaf, LeafPlan } from './leaf-plan.ts';

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../../errors.ts';
+import { packColumns } from '../../columns/pack-columns.ts';
+import { NO_COLUMNS } from '../../columns/packed-columns.ts';
 import type { ContentFile } from '../../table-reader.ts';
 import type { AddAction, DeletionVectorDescriptor } from '../actions.ts';
 import { columnMetrics } from './column-metrics.ts';
@@ -54,7 +56,7 @@ export function dataFile(
     fileSizeInBytes: add.size,
     specId: schema.spec.specId,
     partition: valuesOf(partition),
-    columns: columnMetrics(stats, plan, partition),
+    columns: packColumns(columnMetrics(stats, plan, partition)),
     schemaId: schema.id,
     firstRowId: add.baseRowId,
     wide: stats.isTight ? undefined : true,
@@ -80,7 +82,7 @@ export function vectorFile(add: AddAction, dataPath: string, schema: DeltaSchema
     fileSizeInBytes: isInline ? vector.sizeInBytes : vector.sizeInBytes + VECTOR_FRAME_BYTES,
     specId: schema.spec.specId,
     partition: valuesOf(preparedFor(schema).partition.read(add, dataPath)),
-    columns: [],
+    columns: NO_COLUMNS,
     referencedDataFile: dataPath,
     ...(isInline
       ? { inlineContent: inlineContent(vector, dataPath) }

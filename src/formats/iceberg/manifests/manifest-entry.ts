@@ -13,9 +13,10 @@ import {
   wrongKind,
 } from '../../avro/readers.ts';
 import { type AvroType, withoutNull } from '../../avro/schema.ts';
+import { ColumnCollector, LOWER, NANS, NULLS, SIZE, UPPER, VALUES } from '../../columns/column-collector.ts';
 import { MalformedError } from '../../malformed.ts';
-import type { ColumnMetrics, ContentFile, FileContent, PartitionSpec, PartitionValue } from '../../table-reader.ts';
-import { ColumnMetricsBuilder, isDeleteFileColumn } from './column-metrics.ts';
+import type { ContentFile, FileContent, PartitionSpec, PartitionValue } from '../../table-reader.ts';
+import { isDeleteFileColumn } from './delete-file-columns.ts';
 import { partitionReader } from './partition-values.ts';
 
 export const EXISTING = 0;
@@ -78,7 +79,7 @@ export function manifestEntryReader(
     builder.start();
     read(cursor, builder);
     cursor.requireInside();
-    return builder.finish();
+    return builder.finish(cursor.buffer);
   };
 }
 
@@ -110,20 +111,12 @@ function dataFileFields(
     value(104, ['file_size_in_bytes'], longReader, (entry, size) => {
       entry.fileSizeInBytes = size;
     }),
-    counts(108, 'column_sizes', (column, size) => {
-      column.sizeInBytes = size;
-    }),
-    counts(109, 'value_counts', (column, count) => {
-      column.valueCount = count;
-    }),
-    counts(110, 'null_value_counts', (column, count) => {
-      column.nullCount = count;
-    }),
-    counts(137, 'nan_value_counts', (column, count) => {
-      column.nanCount = count;
-    }),
-    bounds(125, 'lower_bounds', 'lower'),
-    bounds(128, 'upper_bounds', 'upper'),
+    counts(108, 'column_sizes', SIZE),
+    counts(109, 'value_counts', VALUES),
+    counts(110, 'null_value_counts', NULLS),
+    counts(137, 'nan_value_counts', NANS),
+    bounds(125, 'lower_bounds', LOWER),
+    bounds(128, 'upper_bounds', UPPER),
     value(132, ['split_offsets'], longsReader, (entry, offsets) => {
       entry.splitOffsets = offsets;
     }),
@@ -170,7 +163,7 @@ class EntryBuilder {
   /** Bounds of a position delete file's column `file_path`. */
   pathLower: Uint8Array | undefined;
   pathUpper: Uint8Array | undefined;
-  readonly columns = new ColumnMetricsBuilder();
+  readonly columns = new ColumnCollector();
   readonly #specId: number;
   readonly #columnIds: ReadonlySet<number> | undefined;
 
@@ -206,7 +199,8 @@ class EntryBuilder {
     this.columns.startFile();
   }
 
-  finish(): ManifestEntry {
+  /** @param block what the entry was read from */
+  finish(block: Uint8Array): ManifestEntry {
     const { status, path, recordCount, fileSizeInBytes } = this;
     if (status !== EXISTING && status !== ADDED && status !== DELETED) {
       throw new MalformedError(`an entry has the status ${status}; expected 0, 1 or 2`);
@@ -231,7 +225,7 @@ class EntryBuilder {
         fileSizeInBytes: Math.max(0, fileSizeInBytes),
         specId: this.#specId,
         partition: this.partition,
-        columns: this.columns.finish(),
+        columns: this.columns.finish(block),
         contentOffset: this.contentOffset,
         contentSizeInBytes: this.contentSizeInBytes,
         referencedDataFile: this.referencedDataFile ?? this.#pathByBounds(content),
@@ -295,19 +289,20 @@ function value<T>(
 }
 
 /** A map from column id to a count. A negative count, and one that cannot be, means that the writer did not know it. */
-function counts(id: number, name: string, set: (column: ColumnMetrics, count: number) => void): Field {
+function counts(id: number, name: string, kind: number): Field {
   return map(id, name, ['long', 'int'], (cursor, entry, column) => {
     const count = cursor.readLong(-1);
-    if (count >= 0 && entry.includes(column)) set(entry.columns.column(column), count);
+    if (count >= 0 && entry.includes(column)) entry.columns.setCount(entry.columns.column(column), kind, count);
   });
 }
 
-function bounds(id: number, name: string, side: 'lower' | 'upper'): Field {
+function bounds(id: number, name: string, side: typeof LOWER | typeof UPPER): Field {
   return map(id, name, ['bytes'], (cursor, entry, column) => {
     if (entry.includes(column)) {
-      entry.columns.column(column)[side] = cursor.readBytes();
+      const start = cursor.skipBytes();
+      entry.columns.setBound(entry.columns.column(column), side, start, cursor.position - start);
     } else if (column === DELETE_FILE_PATH) {
-      if (side === 'lower') entry.pathLower = cursor.readBytes();
+      if (side === LOWER) entry.pathLower = cursor.readBytes();
       else entry.pathUpper = cursor.readBytes();
     } else {
       cursor.skipBytes();
