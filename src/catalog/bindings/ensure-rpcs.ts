@@ -1,13 +1,13 @@
 import type { BindingsServiceImplementation } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, required } from '../rpc/violations.ts';
-import { reserveTable } from '../store/bindings/ensure-table.ts';
+import { ensureTable, reserveTable } from '../store/bindings/ensure-table.ts';
 import { ensureView } from '../store/bindings/ensure-view.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
+import { checkEnsureTable, checkUpstream } from '../validation/ensure-checks.ts';
 import { checkView } from '../validation/view-checks.ts';
-import { checkEnsureTable, checkUpstream, ensureTableIn } from './ensure-table.ts';
 
 /** The fields of a view that come from the upstream. */
 const VIEW_FIELDS = ['schema', 'representations', 'default_catalog', 'default_namespace', 'properties'] as const;
@@ -22,7 +22,7 @@ export function createEnsureRpcs({
       checkEnsureTable(request);
       const reserved = request.reserveIfNew ? await reserveTable(db, request) : undefined;
       if (reserved) return reserved;
-      const ensured = await transaction(db, request.validateOnly, (trx) => ensureTableIn(trx, request));
+      const ensured = await transaction(db, request.validateOnly, (trx) => ensureTable(trx, request));
       if (ensured.emptied && !request.validateOnly) purge();
       return ensured;
     },

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { CommitSnapshotResponse } from '../../generated/reconciler/internal/v1/ingestion.ts';
-import { checkEnsureTable, ensureTableIn } from '../bindings/ensure-table.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
+import { ensureTable } from '../store/bindings/ensure-table.ts';
 import { transaction } from '../store/database/transaction.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import type { ChangeStream, Finish, PutHeader } from '../store/ingest/change-stream.ts';
@@ -10,6 +10,7 @@ import { MAX_GROUPS } from '../store/ingest/change-stream.ts';
 import { createWithSnapshot } from '../store/ingest/first-snapshot.ts';
 import { openChangeStream, putSnapshotAtOnce } from '../store/ingest/open-stream.ts';
 import { applyTableUpdate, checkedTableUpdate, stateAfter } from '../tables/table-update.ts';
+import { checkEnsureTable } from '../validation/ensure-checks.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
 import { TABLE_MASK } from '../validation/table-checks.ts';
 import type { CommitMessage } from './commit-message.ts';
@@ -44,14 +45,14 @@ export async function commitSnapshot(
   let stream: ChangeStream | undefined;
   let ended: CommitSnapshotResponse | undefined;
   let isTableEnsured = false;
-  const ensureTable = async ({ ensureTable: request }: PutHeader): Promise<void> => {
+  const ensureTableOf = async ({ ensureTable: request }: PutHeader): Promise<void> => {
     if (!request || isTableEnsured) return;
-    const { emptied } = await transaction(database.db, false, (trx) => ensureTableIn(trx, request));
+    const { emptied } = await transaction(database.db, false, (trx) => ensureTable(trx, request));
     isTableEnsured = true;
     if (emptied) purge();
   };
   const write = async (of: PutHeader): Promise<void> => {
-    await ensureTable(of);
+    await ensureTableOf(of);
     stream ??= await openChangeStream(database, of);
     if (!stream) {
       // The snapshot is complete already.
@@ -68,7 +69,7 @@ export async function commitSnapshot(
   const putAtOnce = async (of: PutHeader, last: Finish, changes: readonly ParsedChange[]) => {
     const rows = of.ensureTable && (await createWithSnapshot(database, of, last, changes));
     if (rows !== undefined) return rows;
-    await ensureTable(of);
+    await ensureTableOf(of);
     return putSnapshotAtOnce(database, of, last, changes);
   };
   const finish = async (of: PutHeader, last: Finish): Promise<void> => {
@@ -135,20 +136,20 @@ function checkedHeader(header: PutHeader): PutHeader {
   checks.id(header.tableId, 'header.table_id');
   checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
   checks.that(header.replace || !header.whole, 'header.whole', 'is allowed only with replace');
-  const { snapshot, ensureTable } = header;
+  const { snapshot, ensureTable: ensured } = header;
   checks.that(
     !snapshot || (snapshot.tableId === header.tableId && snapshot.snapshotId === header.snapshotId),
     'header.snapshot',
     'has other ids than the header',
   );
   checks.that(
-    !ensureTable || (snapshot !== undefined && !header.replace && ensureTable.tableId === header.tableId),
+    !ensured || (snapshot !== undefined && !header.replace && ensured.tableId === header.tableId),
     'header.ensure_table',
     'is allowed only with a snapshot and without replace, and with the table id of the header',
   );
   checks.done();
   if (snapshot) checkSnapshot(snapshot);
-  if (ensureTable) checkEnsureTable(ensureTable);
+  if (ensured) checkEnsureTable(ensured);
   return header;
 }
 

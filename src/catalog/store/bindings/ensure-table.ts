@@ -4,16 +4,17 @@ import {
   type EnsureTableRequest,
   type EnsureTableResponse,
   ObjectKind,
-  type UpstreamName,
+  UpstreamName,
 } from '../../../generated/reconciler/internal/v1/bindings.ts';
-import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { PartitionSpec, Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
 import { newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
+import { getConnector } from '../connectors/connectors.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
+import { getNamespace } from '../namespaces/namespaces.ts';
 import { type BindingColumns, difference, rebind } from '../tables/binding-columns.ts';
 import { putSchema } from '../tables/table-schemas.ts';
 import {
@@ -36,16 +37,14 @@ const TABLE = ObjectKind.OBJECT_KIND_TABLE;
  * Ensures the table that is bound to an upstream table. It is created if there is none, moved if the destination has changed, and
  * emptied if the upstream table was replaced by another one.
  *
- * @throws CodedError ALREADY_EXISTS if the name belongs to something else
+ * @throws CodedError NOT_FOUND for the connector and the namespace, ALREADY_EXISTS if the name belongs to something else, ABORTED if a reserved id
+ *   is not, or cannot become, that of the table
  */
-export async function ensureTable(
-  db: Db,
-  request: EnsureTableRequest,
-  upstream: UpstreamName,
-  connector: Connector,
-  namespace: Namespace,
-): Promise<EnsureTableResponse> {
+export async function ensureTable(db: Db, request: EnsureTableRequest): Promise<EnsureTableResponse> {
+  const connector = await getConnector(db, request.connectorId);
+  const namespace = await getNamespace(db, request.namespaceId);
   const { name, replacesView } = request;
+  const upstream = request.upstream ?? UpstreamName.create();
   const placement = { kind: TABLE, connector, upstream, namespace, name, replacesOtherKind: replacesView };
   const { id, moved, takenOver } = await placeObject(db, placement);
   if (request.tableId !== '') await requireReserved(db, request, id);

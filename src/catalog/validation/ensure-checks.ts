@@ -1,17 +1,11 @@
-import type { Kysely } from 'kysely';
 import type {
   EnsureTableRequest,
-  EnsureTableResponse,
   EnsureViewRequest,
   UpstreamName,
 } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import { Checks, required } from '../rpc/violations.ts';
-import { ensureTable } from '../store/bindings/ensure-table.ts';
-import { getConnector } from '../store/connectors/connectors.ts';
-import type { Schema } from '../store/database/schema.ts';
-import { getNamespace } from '../store/namespaces/namespaces.ts';
-import { checkSchema, checkSpecs } from '../validation/table-checks.ts';
+import { checkSchema, checkSpecs } from './table-checks.ts';
 
 /** @throws InvalidRequest */
 export function checkEnsureTable(request: EnsureTableRequest): void {
@@ -25,13 +19,6 @@ export function checkEnsureTable(request: EnsureTableRequest): void {
   checkSpecs(checks, request.partitionSpecs, 'partition_specs');
   if (request.tableId !== '') checks.id(request.tableId, 'table_id');
   checks.done();
-}
-
-/** Ensures the table of a request that was checked. @throws as `ensureTable`; CodedError NOT_FOUND for the connector and the namespace */
-export async function ensureTableIn(trx: Kysely<Schema>, request: EnsureTableRequest): Promise<EnsureTableResponse> {
-  const connector = await getConnector(trx, request.connectorId);
-  const namespace = await getNamespace(trx, request.namespaceId);
-  return ensureTable(trx, request, required(request.upstream, 'upstream'), connector, namespace);
 }
 
 export function checkUpstream(
