@@ -8,6 +8,8 @@ const KEPT_DIGITS = 16;
 const FLOAT_DIGITS = 9;
 /** Digits of the longest text that a double needs. */
 const DOUBLE_DIGITS = 17;
+/** Digits of the longest 64-bit integer. */
+const INT64_DIGITS = 19;
 /** No decimal has as many characters; converting the longest numbers takes quadratic time. */
 const MAX_DECIMAL_TEXT = 200;
 const MAX_DECIMAL = 10n ** 38n;
@@ -125,13 +127,13 @@ export class NumberText {
 
   /** The value if it is written as an integer of up to 19 digits; undefined otherwise. */
   get integer(): bigint | undefined {
-    if (!this.#isInteger || this.#digits > 19) return undefined;
+    if (!this.#isInteger || this.#digits > INT64_DIGITS) return undefined;
     return BigInt(this.#text);
   }
 
   /**
-   * Writes the number as a decimal's bound. Writers that know only doubles round a decimal of more than 15 digits, so that a bound with 16 or 17
-   * digits or an exponent may exclude the value that it stands for: it is left out, unless its text cannot come from a double.
+   * Writes the number as a decimal's bound. Writers that know only doubles (delta-rs) round a decimal of more than 15 digits, whatever the length
+   * of the text: 0.999999999999999999 becomes 1.0. Such a bound may exclude values, so it is left out unless its text cannot come from a double.
    *
    * @param scale of the column's type
    */
@@ -169,14 +171,12 @@ export class NumberText {
     if (isKnown && unscaled < MAX_DECIMAL) stats.bigUnscaled(slot, this.#isNegative ? -unscaled : unscaled);
   }
 
-  /** Whether a decimal of more than 15 digits has this text. */
+  /** Whether the text cannot come from a double, or from a 64-bit integer that a double was converted to. */
   #isExact(digits: string, scale: number): boolean {
-    const significant = digits.replace(/^0+|0+$/g, '').length;
-    if (this.#isInteger || significant > DOUBLE_DIGITS) return true;
+    if (this.#isInteger) return this.#digits > INT64_DIGITS;
+    if (digits.replace(/^0+|0+$/g, '').length > DOUBLE_DIGITS) return true;
     // Java pads decimals to their scale, and nobody pads doubles.
-    if (!this.#hasExponent && scale > 1 && this.#fractionDigits === scale && digits.endsWith('0')) return true;
-    // A shorter text is the value itself: almost no other value is rounded to it.
-    return significant <= SAFE_DIGITS && this.#power <= 0;
+    return this.#fractionDigits > 1 && -this.#power === scale && digits.endsWith('0');
   }
 }
 

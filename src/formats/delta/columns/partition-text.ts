@@ -1,5 +1,5 @@
 import { primitiveType } from '../../../stats/primitive-type.ts';
-import { float32Bytes, float64Bytes, int32Bytes, int64Bytes } from '../../../stats/value-bytes.ts';
+import { float32Bytes, float64Bytes, int32Bytes, int64Bytes, unscaledBytes } from '../../../stats/value-bytes.ts';
 import { MICROS_PER_DAY, TimeText } from './time-text.ts';
 
 const BOOLEANS = new Map([
@@ -90,16 +90,4 @@ function decimal(text: string, scale: number): Buffer | undefined {
   const unscaled = (digits * 10n ** BigInt(Math.max(0, shift))) / divisor;
   if (unscaled >= MAX_DECIMAL || (shift < 0 && unscaled * divisor !== digits)) return undefined;
   return unscaledBytes(sign === '-' ? -unscaled : unscaled);
-}
-
-/** The fewest bytes of two's complement, big-endian (Iceberg spec, appendix D). */
-function unscaledBytes(value: bigint): Buffer {
-  let length = 1;
-  while (BigInt.asIntN(8 * length, value) !== value) length++;
-  return Buffer.from(
-    BigInt.asUintN(8 * length, value)
-      .toString(16)
-      .padStart(2 * length, '0'),
-    'hex',
-  );
 }
