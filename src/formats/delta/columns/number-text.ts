@@ -173,8 +173,9 @@ export class NumberText {
 
   /** Whether the text cannot come from a double, or from a 64-bit integer that a double was converted to. */
   #isExact(digits: string, scale: number): boolean {
-    if (this.#isInteger) return this.#digits > INT64_DIGITS;
-    if (digits.replace(/^0+|0+$/g, '').length > DOUBLE_DIGITS) return true;
+    const hasMore = digits.replace(/^0+|0+$/g, '').length > DOUBLE_DIGITS;
+    if (this.#isInteger) return hasMore && this.#digits > INT64_DIGITS;
+    if (hasMore) return true;
     // Java pads decimals to their scale, and nobody pads doubles.
     return this.#fractionDigits > 1 && -this.#power === scale && digits.endsWith('0');
   }
@@ -184,6 +185,6 @@ export class NumberText {
  * Unscaled values up to this one follow from the text of a double: dividing by the power of ten and writing the shortest text add an error of at
  * most half a unit each time. Powers from 10^23 on are rounded, too.
  */
-const safeUnscaled = (scale: number) => (scale <= 22 ? 2 ** 51 : 10 ** 14);
+const safeUnscaled = (scale: number) => (scale <= 22 ? 2 ** 51 : 10 ** 15);
 
 const isDigit = (code: number) => code >= 0x30 && code <= 0x39;
