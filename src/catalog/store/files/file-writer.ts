@@ -109,6 +109,14 @@ export class FileWriter {
     return rows;
   }
 
+  /** Like `write`, for files that the table does not have. @returns false if it has one, or a path is there twice: roll back what was written */
+  writeNew(target: WriteTarget, changes: readonly ParsedChange[]): boolean {
+    const newFiles = new NewFiles(this.#newFiles, target);
+    for (const change of changes) if (!newFiles.add(change)) return false;
+    newFiles.flush();
+    return true;
+  }
+
   /** Adds a file whose path the table has. */
   #addKnown(target: WriteTarget, change: ParsedChange): number {
     const ended = change.replacesLive ? this.#remover.remove(target, { ...change, addedSnapshotId: '' }) : 0;

@@ -7,7 +7,7 @@ import { writeFenced } from '../database/transaction.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { FileWriter } from '../files/file-writer.ts';
-import { totalsOf, totalsToText } from '../files/totals.ts';
+import { type Totals, totalsOf, totalsToText } from '../files/totals.ts';
 import { newSnapshotColumns } from '../snapshots/snapshots.ts';
 import { newBindingColumns } from '../tables/binding-columns.ts';
 import { newTableColumns } from '../tables/tables.ts';
@@ -19,6 +19,7 @@ class NotNew extends Error {}
 /**
  * Creates a table with its only snapshot and all its files in one transaction and few statements, as most tables of a first run are.
  *
+ * @throws CodedError FAILED_PRECONDITION for other counts of files, INVALID_ARGUMENT for sums beyond 64 bits
  * @returns rows written; undefined, with nothing done, if any of it exists, or is not as simple: do the same step by step then
  */
 export async function createWithSnapshot(
@@ -27,7 +28,8 @@ export async function createWithSnapshot(
   finish: Finish,
   changes: readonly ParsedChange[],
 ): Promise<number | undefined> {
-  const rows = rowsOf(header, finish, changes);
+  const totals = totalsOf(changes);
+  const rows = rowsOf(header, finish, changes, totals);
   if (!rows) return undefined;
   const creator = TableCreator.of(database);
   const writer = FileWriter.of(database);
@@ -37,10 +39,10 @@ export async function createWithSnapshot(
       if (!created) throw new NotNew();
       const { table_num: tableNum, chain_num: chain } = created;
       const target = { tableNum, snapshotId: rows.snapshot.snapshot_id, ancestry: [{ chain, ord: 1 }], isEmpty: true };
-      const written = writer.write(target, changes);
-      // The same path twice: the totals are those of what was stored.
-      if (written !== 2 * changes.length) throw new NotNew();
-      return written + 1;
+      // Of a path that is there twice, the totals may count only one.
+      if (!writer.writeNew(target, changes)) throw new NotNew();
+      checkCounts(totals, finish, { ...rows.snapshot, base_snapshot_id: null }, header.tableId);
+      return 2 * changes.length + 1;
     });
   } catch (error) {
     if (error instanceof NotNew) return undefined;
@@ -48,11 +50,12 @@ export async function createWithSnapshot(
   }
 }
 
-/** @throws CodedError FAILED_PRECONDITION for other counts of files, INVALID_ARGUMENT for sums beyond 64 bits */
+/** The rows to insert; undefined if the table or its snapshot is not as simple. */
 function rowsOf(
-  { tableId, ensureTable, snapshot, idempotencyKey }: PutHeader,
+  { ensureTable, snapshot, idempotencyKey }: PutHeader,
   finish: Finish,
   changes: readonly ParsedChange[],
+  totals: Totals,
 ): NewTableRows | undefined {
   const { state } = finish;
   if (!ensureTable?.upstream || !snapshot || !state || finish.groups.length > 0) return undefined;
@@ -60,11 +63,9 @@ function rowsOf(
   if (!isSameTable(ensureTable, state) || state.columns.current_snapshot_id !== String(snapshot.snapshotId))
     return undefined;
   const staged = newSnapshotColumns(snapshot, idempotencyKey);
-  const totals = totalsOf(changes);
-  checkCounts(totals, finish, staged, tableId);
   const [version] = ensureTable.schemas;
   return {
-    table: { ...newTableColumns(tableId, tableOf(ensureTable)), ...state.columns },
+    table: { ...newTableColumns(ensureTable.tableId, tableOf(ensureTable)), ...state.columns },
     binding: newBindingColumns(ObjectKind.OBJECT_KIND_TABLE, state.binding),
     version: version && { version_id: version.schemaId, version_json: version.json },
     snapshot: { ...staged, complete: 1, published: 1, staged_at: null, totals: totalsToText(totals) },
