@@ -53,3 +53,9 @@ export async function changesOf(reader: TableReader, version: bigint, base?: big
   for await (const { changes } of reader.fileChanges(version, { base })) all.push(...changes);
   return all;
 }
+
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
