@@ -6,6 +6,7 @@ import { openGlueCatalog } from './glue/glue-connector.ts';
 import { resolveSecrets } from './resolve-secrets.ts';
 import { openRestCatalog } from './rest/rest-connector.ts';
 import type { UpstreamCatalog } from './spi.ts';
+import { openUnityCatalog } from './unity/open-unity.ts';
 
 /**
  * Opens the upstream of a stored connector, with its secrets and the worker's credentials as they are now. They are read again if the upstream
@@ -18,12 +19,13 @@ export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): 
   const resolve = () => resolveSecrets(spec);
   readCredentialsAgain();
   if (kind === 'GLUE') return openGlueCatalog(await resolve(), limits, resolve);
+  if (kind === 'UNITY') return openUnityCatalog(await resolve(), limits, resolve);
   if ((kind === 'ICEBERG' || kind === 'DELTA') && isWarehouseUri(uri))
     return openWarehouse(await resolve(), limits, resolve);
   if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolve(), limits, resolve);
   throw new CodedError(
     'UNIMPLEMENTED',
-    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kind GLUE, kinds ICEBERG and DELTA with ` +
+    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kinds GLUE and UNITY, kinds ICEBERG and DELTA with ` +
       'the path or the file:, s3:, abfss:, wasbs: or gs: URI of a warehouse folder, and kind ICEBERG with the http(s) URI of a REST catalog.',
   );
 }

@@ -33,7 +33,10 @@ export interface TableStorage {
  * the lower ones. There are two differences: only the connector chooses the worker's identity (profiles, assumed roles), and only the connector sets
  * `s3.remote-signing-enabled`.
  */
-export function tableStorage(table: TableAccess, storage: TableStorage): ObjectStore {
+export function tableStorage(
+  table: Pick<TableAccess, 'location' | 'config' | 'credentials'>,
+  storage: TableStorage,
+): ObjectStore {
   const { secrets, localRoots, usage, loadCredentials, fetchCredentials } = storage;
   const [config, keysInConfig] = splitVendedKeys(table.config);
   // The keys in the config serve the paths that no prefix of the others covers.

@@ -1,7 +1,7 @@
 import type { JsonFields } from '../../formats/json/json-fields.ts';
 import { encodeStrictly } from '../rest/resource-paths.ts';
-import { ResponseError } from '../rest/response-error.ts';
 import type { UnityApi } from './unity-api.ts';
+import { isUnknownCall } from './unknown-call.ts';
 
 const TABLE = 'GET /v1/catalogs/{catalog}/schemas/{schema}/tables/{table}';
 /** The calls of `/delta/v1` that are used here, as its config lists them. */
@@ -14,6 +14,8 @@ export class DeltaEndpoints {
   readonly #api: UnityApi;
   /** By catalog, because the config is requested for one. */
   readonly #configs = new Map<string, Promise<ReadonlySet<string>>>();
+  /** Whether the server may have the preview of the API. */
+  hasPreview = true;
 
   constructor(api: UnityApi) {
     this.#api = api;
@@ -35,7 +37,7 @@ export class DeltaEndpoints {
     try {
       return new Set(await this.#api.get(`delta/v1/config?${query}`, MAX_CONFIG_BYTES, 'a config', endpoints));
     } catch (error) {
-      if (error instanceof ResponseError && [404, 405, 501].includes(error.status)) return new Set();
+      if (isUnknownCall(error)) return new Set();
       throw error;
     }
   }

@@ -5,6 +5,7 @@ import { encodeStrictly } from '../rest/resource-paths.ts';
 import { ResponseError } from '../rest/response-error.ts';
 import type { DeltaEndpoints } from './delta-endpoints.ts';
 import type { UnityApi, UnityName } from './unity-api.ts';
+import { isUnknownCall } from './unknown-call.ts';
 
 /** A commit of which the catalog is the authority: `_delta_log/_staged_commits/FILE`, whether or not it has been published too. */
 export interface StagedCommit {
@@ -56,10 +57,11 @@ export async function loadManaged(
       throw error;
     }
   }
+  if (!endpoints.hasPreview) return listed;
   const log = await previewCommits(api, listed).catch((error) => {
-    // 400 is the answer for a table that is not catalog-managed, the others are those of a server without this call.
-    const isRefused = error instanceof ResponseError && [400, 404, 405, 501].includes(error.status);
-    if (!isRefused || error.reported?.type === 'TABLE_NOT_FOUND') throw error;
+    if (isUnknownCall(error)) endpoints.hasPreview = false;
+    // 400 is the answer for a table whose commits do not go through the catalog.
+    else if (!(error instanceof ResponseError) || error.status !== 400) throw error;
     return undefined;
   });
   if (log === undefined) return listed;

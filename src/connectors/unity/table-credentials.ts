@@ -7,6 +7,7 @@ import { ResponseError } from '../rest/response-error.ts';
 import type { DeltaEndpoints } from './delta-endpoints.ts';
 import { tablePath } from './managed-commits.ts';
 import { nameText, type UnityApi, type UnityName } from './unity-api.ts';
+import { isUnknownCall } from './unknown-call.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 
@@ -113,6 +114,9 @@ const EXTERNAL_ACCESS_OFF = /outside of Databricks|EXTERNAL_GENERATE_TABLE_CREDE
 
 function refusedCredentials(name: UnityName, error: unknown): unknown {
   if (!(error instanceof ResponseError)) return error;
+  // The table is gone: that the server vends no credentials is another matter.
+  if (error.status === 404 && !isUnknownCall(error))
+    return new CodedError('NOT_FOUND', error.message, { cause: error });
   const isOff = (error.status === 400 || error.status === 401) && EXTERNAL_ACCESS_OFF.test(error.message);
   if (error.status !== 403 && !isOff) return error;
   const { catalog, schema } = name;

@@ -5,9 +5,10 @@ import { MalformedError } from '../../formats/malformed.ts';
 import type { HttpClient, JsonResponse } from '../rest/http-client.ts';
 import { parseLargeResponse, parseResponse } from '../rest/parse-response.ts';
 import { encodeStrictly } from '../rest/resource-paths.ts';
-import { NotJsonError, ResponseError } from '../rest/response-error.ts';
+import { NotJsonError } from '../rest/response-error.ts';
 import { type TableInfo, tableInfo, type ViewInfo, viewInfo } from './table-info.ts';
 import type { UnityPage } from './unity-pages.ts';
+import { isUnknownCall } from './unknown-call.ts';
 
 /** For one page. A table without its columns has about 1 KB; views are listed with theirs. */
 const MAX_PAGE_BYTES = 64 * 1024 * 1024;
@@ -118,8 +119,7 @@ const tableAndView = (fields: JsonFields) => ({ ...tableInfo(fields), ...viewInf
 
 /** States that the address is wrong if the server does not know the API at all. */
 function notUnity(url: string, error: unknown): unknown {
-  const isUnknownPath = error instanceof ResponseError && error.status === 404 && !error.reported?.type;
-  if (!isUnknownPath && !(error instanceof NotJsonError)) return error;
+  if (!isUnknownCall(error) && !(error instanceof NotJsonError)) return error;
   return new CodedError(
     'FAILED_PRECONDITION',
     `${new URL(url).origin} responded, but there is no Unity Catalog at ${url.replace(/\?.*$/, '')}: ${(error as Error).message} ` +

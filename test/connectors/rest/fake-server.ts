@@ -20,9 +20,10 @@ export interface FakeServer extends AsyncDisposable {
   readonly requests: ReceivedRequest[];
 }
 
-/** Starts a server on this machine whose responses `respond` writes; `n` counts the requests from 1. */
+/** Starts a server on this machine whose responses `respond` writes; `n` counts the requests from 1. @param port 0 for a free one */
 export async function startFakeServer(
   respond: (request: ReceivedRequest, response: ServerResponse, n: number) => void | Promise<void>,
+  port = 0,
 ): Promise<FakeServer> {
   const requests: ReceivedRequest[] = [];
   const listener: RequestListener = async (incoming, response) => {
@@ -41,7 +42,7 @@ export async function startFakeServer(
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
