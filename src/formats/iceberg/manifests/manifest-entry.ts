@@ -17,6 +17,7 @@ import { ColumnCollector, LOWER, NANS, NULLS, SIZE, UPPER, VALUES } from '../../
 import { MalformedError } from '../../malformed.ts';
 import type { ContentFile, FileContent, PartitionSpec, PartitionValue } from '../../table-reader.ts';
 import { isDeleteFileColumn } from './delete-file-columns.ts';
+import { type MetricTarget, readBounds, readCounts } from './metric-maps.ts';
 import { partitionReader } from './partition-values.ts';
 
 export const EXISTING = 0;
@@ -142,7 +143,7 @@ function dataFileFields(
 }
 
 /** Collects an entry's fields in the writer's order. One builder is reused for all entries of a manifest. */
-class EntryBuilder {
+class EntryBuilder implements MetricTarget {
   status = -1;
   snapshotId: bigint | undefined;
   sequenceNumber: number | undefined;
@@ -174,6 +175,13 @@ class EntryBuilder {
 
   includes(id: number): boolean {
     return id >= 0 && !isDeleteFileColumn(id) && (this.#columnIds === undefined || this.#columnIds.has(id));
+  }
+
+  /** Reads the bound of a column that is not included. */
+  other(cursor: AvroCursor, column: number, side: number): void {
+    if (column !== DELETE_FILE_PATH) cursor.skipBytes();
+    else if (side === LOWER) this.pathLower = cursor.readBytes();
+    else this.pathUpper = cursor.readBytes();
   }
 
   start(): void {
@@ -288,33 +296,36 @@ function value<T>(
   };
 }
 
-/** A map from column id to a count. A negative count, and one that cannot be, means that the writer did not know it. */
+/** A map from column id to a count. */
 function counts(id: number, name: string, kind: number): Field {
-  return map(id, name, ['long', 'int'], (cursor, entry, column) => {
+  const readMap: FieldReader<EntryBuilder> = (cursor, entry) => readCounts(cursor, entry, kind);
+  return map(id, name, ['long', 'int'], readMap, (cursor, entry, column) => {
     const count = cursor.readLong(-1);
     if (count >= 0 && entry.includes(column)) entry.columns.setCount(entry.columns.column(column), kind, count);
   });
 }
 
 function bounds(id: number, name: string, side: typeof LOWER | typeof UPPER): Field {
-  return map(id, name, ['bytes'], (cursor, entry, column) => {
+  const readMap: FieldReader<EntryBuilder> = (cursor, entry) => readBounds(cursor, entry, side);
+  return map(id, name, ['bytes'], readMap, (cursor, entry, column) => {
     if (entry.includes(column)) {
       const start = cursor.skipBytes();
       entry.columns.setBound(entry.columns.column(column), side, start, cursor.position - start);
-    } else if (column === DELETE_FILE_PATH) {
-      if (side === LOWER) entry.pathLower = cursor.readBytes();
-      else entry.pathUpper = cursor.readBytes();
-    } else {
-      cursor.skipBytes();
-    }
+    } else entry.other(cursor, column, side);
   });
 }
 
-/** Maps with integer keys are arrays of key and value records (Iceberg spec, appendix A, "Avro"). */
+/**
+ * Maps with integer keys are arrays of key and value records (Iceberg spec, appendix A, "Avro").
+ *
+ * @param readMap reads the whole map if neither its records nor its values can be null, as in all manifests that engines write
+ * @param readValue reads one value
+ */
 function map(
   id: number,
   name: string,
   valueKinds: AvroType['kind'][],
+  readMap: FieldReader<EntryBuilder>,
   readValue: (cursor: AvroCursor, entry: EntryBuilder, key: number) => void,
 ): Field {
   return { id, names: [name], reader };
@@ -328,6 +339,11 @@ function map(
     requireKind(key.type, 'int', 'long');
     requireKind(withoutNull(item.type).type, ...valueKinds);
     const [isNull, isNullPair, isNullItem] = [type, array.items, item.type].map(nullReader);
+    if (!isNullPair && !isNullItem) {
+      return (cursor, entry) => {
+        if (!isNull?.(cursor)) readMap(cursor, entry);
+      };
+    }
     return (cursor, entry) => {
       if (isNull?.(cursor)) return;
       entry.columns.startMap();
