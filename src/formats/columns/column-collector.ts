@@ -17,6 +17,8 @@ const FIRST_BOUND = 4;
 const FIRST_COLUMNS = 32;
 /** Most bytes of a packed column without the bytes of its bounds: tags, and numbers of up to 10 bytes. */
 const MAX_COLUMN_BYTES = 96;
+/** Memory that the columns of several files share. */
+const MAX_SHARED_BYTES = 256 * 1024;
 /** Longest bound that is copied byte by byte. */
 const MAX_SHORT = 32;
 
@@ -28,7 +30,9 @@ const MAX_SHORT = 32;
  * fails, the collector searches.
  */
 export class ColumnCollector {
-  #out = Buffer.allocUnsafe(FIRST_COLUMNS * MAX_COLUMN_BYTES);
+  #out = new Uint8Array(FIRST_COLUMNS * MAX_COLUMN_BYTES);
+  /** Bytes of it that belong to files. */
+  #used = 0;
   #ids = new Float64Array(FIRST_COLUMNS);
   #counts = new Float64Array(FIRST_COLUMNS * STRIDE);
   #bounds = new Float64Array(FIRST_COLUMNS * STRIDE);
@@ -79,47 +83,57 @@ export class ColumnCollector {
     this.#boundBytes += length;
   }
 
-  /** Returns the columns of the file. */
+  /** Returns the columns of the file: a view of memory that several files share. */
   finish(bytes: Uint8Array): PackedColumns {
     if (this.#length === 0) return NO_COLUMNS;
     const most = this.#length * MAX_COLUMN_BYTES + this.#boundBytes;
-    if (this.#out.length < most) this.#out = Buffer.allocUnsafe(most * 2);
-    const order = this.#isSorted ? undefined : this.#sorted();
-    const out = this.#out;
-    let end = 0;
-    for (let i = 0; i < this.#length; i++) end = this.#write(order ? (order[i] as number) : i, bytes, out, end);
-    return Uint8Array.prototype.slice.call(out, 0, end);
+    if (this.#out.length - this.#used < most) {
+      // It starts small, because most manifests have few files.
+      this.#out = new Uint8Array(Math.max(most, Math.min(MAX_SHARED_BYTES, this.#out.length * 2)));
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#used = this.#pack(bytes, this.#isSorted ? undefined : this.#sorted());
+    return new Uint8Array(this.#out.buffer, start, this.#used - start);
   }
 
   /**
-   * Writes a column's fields in the order of their numbers, as generated encoders write them. Positions are local variables, because this runs for
-   * every column of every file: with a call per field, the worker needs an eighth more time.
+   * Writes the columns, each with its fields in the order of their numbers, as generated encoders do. All is in local variables, because this runs
+   * for every column of every file: with a call per field, the worker needs an eighth more time.
    *
    * @returns the end of what was written
    */
-  #write(column: number, bytes: Uint8Array, out: Buffer, from: number): number {
-    let at = from;
-    out[at++] = COLUMNS;
-    const start = ++at;
-    out[at++] = COLUMN.id;
-    at = varint(out, at, this.#ids[column] as number);
-    const has = this.#has[column] as number;
-    const first = column * STRIDE;
-    if (has & (1 << VALUES)) at = count(out, at, COLUMN.valueCount, this.#counts[first + VALUES] as number);
-    if (has & (1 << NULLS)) at = count(out, at, COLUMN.nullCount, this.#counts[first + NULLS] as number);
-    if (has & (1 << NANS)) at = count(out, at, COLUMN.nanCount, this.#counts[first + NANS] as number);
-    for (let side = LOWER; side <= UPPER; side++) {
-      if (!(has & (1 << (FIRST_BOUND + side)))) continue;
-      const source = this.#bounds[first + side * 2] as number;
-      const length = this.#bounds[first + side * 2 + 1] as number;
-      at = count(out, at, side === LOWER ? COLUMN.lower : COLUMN.upper, length);
-      // Most bounds are short, and a call into native code costs more than to copy them here.
-      if (length > MAX_SHORT) out.set(bytes.subarray(source, source + length), at);
-      else for (let i = 0; i < length; i++) out[at + i] = bytes[source + i] as number;
-      at += length;
+  #pack(bytes: Uint8Array, order: readonly number[] | undefined): number {
+    const out = this.#out;
+    const ids = this.#ids;
+    const hasOf = this.#has;
+    const counts = this.#counts;
+    const bounds = this.#bounds;
+    const length = this.#length;
+    let at = this.#used;
+    for (let i = 0; i < length; i++) {
+      const column = order ? (order[i] as number) : i;
+      const first = column * STRIDE;
+      const has = hasOf[column] as number;
+      out[at] = COLUMNS;
+      // One byte for the length, which is enough for most columns.
+      const start = at + 2;
+      at = number(out, start, COLUMN.id, ids[column] as number);
+      if (has & (1 << VALUES)) at = number(out, at, COLUMN.valueCount, counts[first + VALUES] as number);
+      if (has & (1 << NULLS)) at = number(out, at, COLUMN.nullCount, counts[first + NULLS] as number);
+      if (has & (1 << NANS)) at = number(out, at, COLUMN.nanCount, counts[first + NANS] as number);
+      if (has & (1 << FIRST_BOUND)) {
+        at = part(out, at, COLUMN.lower, bytes, bounds[first] as number, bounds[first + 1] as number);
+      }
+      if (has & (2 << FIRST_BOUND)) {
+        at = part(out, at, COLUMN.upper, bytes, bounds[first + 2] as number, bounds[first + 3] as number);
+      }
+      if (has & (1 << SIZE)) at = number(out, at, COLUMN.size, counts[first + SIZE] as number);
+      const size = at - start;
+      if (size < 0x80) out[start - 1] = size;
+      else at = moved(out, start, at);
     }
-    if (has & (1 << SIZE)) at = count(out, at, COLUMN.size, this.#counts[first + SIZE] as number);
-    return closed(out, start, at);
+    return at;
   }
 
   #sorted(): number[] {
@@ -164,14 +178,10 @@ export class ColumnCollector {
   }
 }
 
-function count(out: Buffer, at: number, tag: number, value: number): number {
-  out[at] = tag;
-  return varint(out, at + 1, value);
-}
-
 /** Writes a non-negative safe integer. @returns its end */
-function varint(out: Buffer, from: number, value: number): number {
+function number(out: Uint8Array, from: number, tag: number, value: number): number {
   let at = from;
+  out[at++] = tag;
   let rest = value;
   while (rest > 0x7f) {
     // Bit operations are correct only below 2^31.
@@ -182,16 +192,21 @@ function varint(out: Buffer, from: number, value: number): number {
   return at;
 }
 
-/** Writes the length of a message before its start, for which one byte is reserved. @returns the end of the message */
-function closed(out: Buffer, start: number, end: number): number {
+/** Writes a part of `source`. @returns its end */
+function part(out: Uint8Array, from: number, tag: number, source: Uint8Array, start: number, length: number): number {
+  const at = number(out, from, tag, length);
+  // Most bounds are short, and a call into native code costs more than to copy them here.
+  if (length > MAX_SHORT) out.set(source.subarray(start, start + length), at);
+  else for (let i = 0; i < length; i++) out[at + i] = source[start + i] as number;
+  return at + length;
+}
+
+/** Moves a column whose length needs more than the one byte before its start. @returns its end */
+function moved(out: Uint8Array, start: number, end: number): number {
   const size = end - start;
-  if (size < 0x80) {
-    out[start - 1] = size;
-    return end;
-  }
   const extra = size < 0x4000 ? 1 : size < 0x20_0000 ? 2 : size < 0x1000_0000 ? 3 : 4;
   out.copyWithin(start + extra, start, end);
-  varint(out, start - 1, size);
+  number(out, start - 2, COLUMNS, size);
   return end + extra;
 }
 
