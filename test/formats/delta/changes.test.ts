@@ -81,7 +81,7 @@ describe('changes of a version', () => {
   it('leave a file that is removed with another vector than it has', async () => {
     const table = start()
       .put(commit(1), [add('a', one), remove('a')])
-      .put(commit(2), [remove('a'), remove('a', two), remove('b', one)]);
+      .put(commit(2), [remove('a'), remove('a', two), remove('b', two)]);
     const expected = ['a@', 'b@', `${bin.replace('file:///t/', '')}@1`].sort();
     for (const base of [undefined, 1, 0]) expect(await live(table, 2, base)).toEqual(expected);
     table.put(commit(3), [remove('a', one)]);

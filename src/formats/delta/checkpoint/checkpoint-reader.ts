@@ -1,4 +1,5 @@
-import { fileError } from '../../malformed.ts';
+import { CodedError } from '../../../errors.ts';
+import { fileError, RESTORE } from '../../malformed.ts';
 import type { AddAction } from '../actions.ts';
 import { readFileActions, readSmallActions, type SmallActions } from '../log/commit.ts';
 import type { DeltaLog } from '../log/delta-log.ts';
@@ -69,7 +70,7 @@ export class CheckpointReader {
         yield adds;
       }
     } catch (error) {
-      throw fileError(file.what, file.path, error);
+      throw inFile(file, error);
     }
   }
 
@@ -81,7 +82,7 @@ export class CheckpointReader {
         using parquet = await this.#open(file);
         await parquet.readSmallActions(found);
       } catch (error) {
-        throw fileError(file.what, file.path, error);
+        throw inFile(file, error);
       }
     }
     return found;
@@ -103,7 +104,7 @@ export class CheckpointReader {
           if (counts?.files !== 0) units.push({ file, group, ...(counts && { counts }) });
         }
       } catch (error) {
-        throw fileError(file.what, file.path, error);
+        throw inFile(file, error);
       }
     }
     return units;
@@ -127,3 +128,11 @@ export class CheckpointReader {
 }
 
 const isJson = ({ path }: CheckpointFilePath) => path.endsWith('.json');
+
+/** The error with the name of the file, which readers of Parquet do not know. */
+function inFile({ what, path }: CheckpointFilePath, error: unknown): unknown {
+  if (!(error instanceof CodedError) || error.message.includes(path)) return fileError(what, path, error);
+  if (error.code !== 'DATA_LOSS')
+    return new CodedError(error.code, `${what} ${path}: ${error.message}`, { cause: error });
+  return new CodedError('DATA_LOSS', `${what} ${path} is broken: ${error.message}.${RESTORE}`, { cause: error });
+}

@@ -163,7 +163,12 @@ export class TableStates {
             `table ${table} has files of the format ${metadata.provider}; only parquet is supported`,
           );
         }
-        schema = schemas.schemaOf(metadata, protocol);
+        try {
+          schema = schemas.schemaOf(metadata, protocol);
+        } catch (error) {
+          if (!(error instanceof CodedError)) throw error;
+          throw new CodedError(error.code, `table ${table}, version ${version}: ${error.message}`, { cause: error });
+        }
         return schema;
       },
     };
