@@ -1,64 +1,63 @@
-import type { ColumnMetrics } from '../../columns/packed-columns.ts';
+import { WireWriter } from '../../../protobuf/writer.ts';
+import { COLUMN, COLUMNS, NO_COLUMNS, type PackedColumns } from '../../columns/packed-columns.ts';
 import { slotOf } from './bound-values.ts';
 import type { FileStats } from './file-stats.ts';
 import type { Leaf, LeafPlan } from './leaf-plan.ts';
 import type { FilePartition } from './partition-reader.ts';
 
-/** The metrics of the columns that a file has statistics of, sorted by id. */
-export function columnMetrics(stats: FileStats, plan: LeafPlan, partition: readonly FilePartition[]): ColumnMetrics[] {
-  const { numRecords } = stats;
-  const valueCount = numRecords < 0 ? undefined : numRecords;
-  const derived = plan.partition.some((leaf) => leaf !== undefined) ? byLeaf(plan, partition) : undefined;
-  // One copy for all bounds of the file.
-  const bytes = Buffer.from(stats.bytes.subarray(0, stats.used));
-  const columns: ColumnMetrics[] = [];
+const FIRST_BYTES = 4096;
+const out = new WireWriter(FIRST_BYTES, FIRST_BYTES);
+const UNKNOWN = -1;
+
+/** The metrics of the columns that a file has statistics of. */
+export function columnMetrics(stats: FileStats, plan: LeafPlan, partition: readonly FilePartition[]): PackedColumns {
   for (const leaf of plan.leaves) {
-    const value = derived?.get(leaf);
-    if (value !== undefined) {
-      const { bound, isNull } = value;
-      if (isNull === undefined) continue;
-      const nullCount = isNull ? valueCount : 0;
-      columns.push(metrics(leaf, valueCount, nullCount, bound, bound));
-      continue;
-    }
-    const nulls = nullCountOf(stats, leaf);
-    // What such bounds are stands for no value.
-    const isAllNull = nulls !== undefined && nulls === valueCount;
-    const lower = isAllNull ? undefined : boundOf(stats, bytes, slotOf(leaf, false));
-    const upper = isAllNull ? undefined : boundOf(stats, bytes, slotOf(leaf, true));
-    if (nulls === undefined && lower === undefined && upper === undefined) continue;
-    columns.push(metrics(leaf, valueCount, nulls, lower, upper));
+    const value = leaf.partition === undefined ? undefined : partition[leaf.partition];
+    if (value === undefined) writeRead(stats, leaf);
+    else writeDerived(stats.numRecords, leaf, value);
   }
-  return columns;
+  return out.length === 0 ? NO_COLUMNS : out.take();
 }
 
-/** All fields at once, so that every column has the same hidden class. */
-function metrics(
-  { id }: Leaf,
-  valueCount: number | undefined,
-  nullCount: number | undefined,
-  lower: Uint8Array | undefined,
-  upper: Uint8Array | undefined,
-): ColumnMetrics {
-  return { id, sizeInBytes: undefined, valueCount, nullCount, nanCount: undefined, lower, upper };
+/** What the log has of a column. */
+function writeRead(stats: FileStats, leaf: Leaf): void {
+  const { numRecords, bytes, starts, ends } = stats;
+  const nulls = nullCountOf(stats, leaf);
+  const slot = slotOf(leaf, false);
+  let lower = starts[slot] as number;
+  let upper = starts[slot + 1] as number;
+  // Bounds of a column without values stand for nothing.
+  if (nulls !== UNKNOWN && nulls === numRecords) lower = upper = UNKNOWN;
+  if (nulls === UNKNOWN && lower === UNKNOWN && upper === UNKNOWN) return;
+  const start = open(leaf, numRecords, nulls);
+  if (lower !== UNKNOWN) out.part(COLUMN.lower, bytes, lower, (ends[slot] as number) - lower);
+  if (upper !== UNKNOWN) out.part(COLUMN.upper, bytes, upper, (ends[slot + 1] as number) - upper);
+  out.close(start);
+}
+
+/** What follows from a partition column's only value. */
+function writeDerived(numRecords: number, leaf: Leaf, { bound, isNull }: FilePartition): void {
+  if (isNull === undefined) return;
+  const start = open(leaf, numRecords, isNull ? numRecords : 0);
+  if (bound !== undefined) {
+    out.bytes(COLUMN.lower, bound);
+    out.bytes(COLUMN.upper, bound);
+  }
+  out.close(start);
+}
+
+/** The fields are written in the order of their numbers, as generated encoders write them. */
+function open({ id }: Leaf, values: number, nulls: number): number {
+  const start = out.open(COLUMNS);
+  out.int(COLUMN.id, id);
+  if (values !== UNKNOWN) out.int(COLUMN.valueCount, values);
+  if (nulls !== UNKNOWN) out.int(COLUMN.nullCount, nulls);
+  return start;
 }
 
 /** A null count that nothing contradicts. If rows were deleted, only 'none' and 'all' remain true (Delta protocol, "Per-file Statistics"). */
-function nullCountOf({ nulls, numRecords, isTight }: FileStats, { index }: Leaf): number | undefined {
+function nullCountOf({ nulls, numRecords, isTight }: FileStats, { index }: Leaf): number {
   const count = nulls[index] as number;
-  if (count < 0 || (numRecords >= 0 && count > numRecords)) return undefined;
-  return isTight || count === 0 || count === numRecords ? count : undefined;
-}
-
-function boundOf({ starts, ends }: FileStats, bytes: Buffer, slot: number): Uint8Array | undefined {
-  const start = starts[slot] as number;
-  if (start < 0) return undefined;
-  // Half the time of `subarray`.
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, (ends[slot] as number) - start);
-}
-
-function byLeaf({ partition }: LeafPlan, values: readonly FilePartition[]): Map<Leaf, FilePartition> {
-  const derived = new Map<Leaf, FilePartition>();
-  for (const [index, leaf] of partition.entries()) if (leaf) derived.set(leaf, values[index] as FilePartition);
-  return derived;
+  if (numRecords !== UNKNOWN && count > numRecords) return UNKNOWN;
+  return isTight || count === 0 || count === numRecords ? count : UNKNOWN;
 }

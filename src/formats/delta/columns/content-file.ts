@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../../errors.ts';
-import { packColumns } from '../../columns/pack-columns.ts';
 import { NO_COLUMNS } from '../../columns/packed-columns.ts';
 import type { ContentFile } from '../../table-reader.ts';
 import type { AddAction, DeletionVectorDescriptor } from '../actions.ts';
@@ -56,7 +55,7 @@ export function dataFile(
     fileSizeInBytes: add.size,
     specId: schema.spec.specId,
     partition: valuesOf(partition),
-    columns: packColumns(columnMetrics(stats, plan, partition)),
+    columns: columnMetrics(stats, plan, partition),
     schemaId: schema.id,
     firstRowId: add.baseRowId,
     wide: stats.isTight ? undefined : true,

@@ -38,6 +38,8 @@ export interface Leaf {
   /** Of a decimal. */
   readonly scale: number;
   readonly wasFloat: boolean;
+  /** Position among the partition's fields. Its statistics are derived from its value. */
+  readonly partition?: number;
 }
 
 /** A struct, or the table itself. */
@@ -113,8 +115,6 @@ export interface LeafPlan {
   readonly root: PlanNode;
   /** Sorted by id. */
   readonly leaves: readonly Leaf[];
-  /** The leaf of each partition column, in the order of the spec; undefined if it is not selected. Its statistics are derived from its value. */
-  readonly partition: readonly (Leaf | undefined)[];
 }
 
 /** @param columnIds the columns whose statistics are read; all of them by default */
@@ -126,22 +126,27 @@ export function leafPlan({ columns, partitionColumns }: DeltaSchema, columnIds?:
   };
   columns.forEach(collect);
   selected.sort((a, b) => a.id - b.id);
-  const leaves = selected.map((column, index) => leafOf(column, index));
+  const leaves = selected.map((column, index) => leafOf(column, index, partitionColumns.indexOf(column)));
   const byColumn = new Map(selected.map((column, index) => [column, leaves[index] as Leaf]));
-  const isPartition = new Set(partitionColumns);
   const childOf = (column: DeltaColumn, position: number): Child => {
     const { physicalName: name, fields } = column;
-    const leaf = isPartition.has(column) ? undefined : byColumn.get(column);
-    return { name, key: Buffer.from(`"${name}":`), position, leaf, node: fields && new PlanNode(fields.map(childOf)) };
+    const leaf = byColumn.get(column);
+    return {
+      name,
+      key: Buffer.from(`"${name}":`),
+      position,
+      leaf: leaf?.partition === undefined ? leaf : undefined,
+      node: fields && new PlanNode(fields.map(childOf)),
+    };
   };
   return {
     root: new PlanNode(columns.map(childOf)),
     leaves,
-    partition: partitionColumns.map((column) => byColumn.get(column)),
   };
 }
 
-function leafOf({ id, type = '', wasFloat, isCollated }: DeltaColumn, index: number): Leaf {
+function leafOf({ id, type = '', wasFloat, isCollated }: DeltaColumn, index: number, partition: number): Leaf {
   const { kind = '', scale = 0 } = primitiveType(type) ?? {};
-  return { index, id, bounds: isCollated ? NO_BOUNDS : (BOUNDS[kind] ?? NO_BOUNDS), scale, wasFloat };
+  const bounds = isCollated ? NO_BOUNDS : (BOUNDS[kind] ?? NO_BOUNDS);
+  return { index, id, bounds, scale, wasFloat, partition: partition < 0 ? undefined : partition };
 }

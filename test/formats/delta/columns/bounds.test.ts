@@ -1,15 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { dataFile } from '../../../../src/formats/delta/columns/content-file.ts';
 import { boundText, compareBounds } from '../../../../src/stats/bounds.ts';
 import { leafColumns } from '../../../../src/stats/leaf-columns.ts';
 import { float32Bytes, float64Bytes, int64Bytes } from '../../../../src/stats/value-bytes.ts';
-import { addOf, schemaWith } from './logged-adds.ts';
+import { addOf, fileOf, schemaWith } from './logged-adds.ts';
 
 /** Reads a file with one column whose smallest and largest values have these JSON texts. */
 function file(type: string, lower: string, upper: string, metadata = {}) {
   const stats = `{"numRecords":2,"minValues":{"a":${lower}},"maxValues":{"a":${upper}},"nullCount":{"a":0}}`;
-  return dataFile(addOf(stats), '/t/f', schemaWith({ a: type }, [], metadata)).columns[0]!;
+  return fileOf(addOf(stats), '/t/f', schemaWith({ a: type }, [], metadata)).columns[0]!;
 }
 
 /** The bounds of a column, as text. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import { NO_COLUMNS } from '../../../../src/formats/columns/packed-columns.ts';
 import type { AddAction } from '../../../../src/formats/delta/actions.ts';
-import { dataFile, vectorFile } from '../../../../src/formats/delta/columns/content-file.ts';
+import { vectorFile } from '../../../../src/formats/delta/columns/content-file.ts';
 import { boundText } from '../../../../src/stats/bounds.ts';
 import { leafColumns } from '../../../../src/stats/leaf-columns.ts';
 import { inTypeOfColumn } from '../../../../src/stats/partition-value.ts';
-import { addOf, schemaWith } from './logged-adds.ts';
+import { addOf, fileOf, schemaWith } from './logged-adds.ts';
 
 describe('a data file', () => {
   const schema = schemaWith({ id: 'long', p: 'string' }, ['p']);
@@ -15,7 +16,7 @@ describe('a data file', () => {
       { numRecords: 2, nullCount: { id: 1 } },
       { size: 123, baseRowId: 40, partitionValues: { p: 'ü' } },
     );
-    expect(dataFile(add, '/t/a b', schema)).toMatchObject({
+    expect(fileOf(add, '/t/a b', schema)).toMatchObject({
       path: '/t/a b',
       content: 'DATA',
       format: 'PARQUET',
@@ -35,7 +36,7 @@ describe('a data file', () => {
   it('with deleted rows keeps bounds, and null counts only of none or all', () => {
     const many = schemaWith({ a: 'long', b: 'long', c: 'long' });
     const minValues = { a: 1, b: 1, c: 1 };
-    const file = dataFile(
+    const file = fileOf(
       addOf({ numRecords: 9, minValues, nullCount: { a: 0, b: 4, c: 9 }, tightBounds: false }),
       '/t/f',
       many,
@@ -46,7 +47,7 @@ describe('a data file', () => {
       [undefined, 1],
       [9, undefined],
     ]);
-    const tight = dataFile(addOf({ numRecords: 9, nullCount: { b: 4 }, tightBounds: true }), '/t/f', many);
+    const tight = fileOf(addOf({ numRecords: 9, nullCount: { b: 4 }, tightBounds: true }), '/t/f', many);
     expect(tight).toMatchObject({ wide: undefined, columns: [{ nullCount: 4 }] });
   });
 
@@ -87,7 +88,7 @@ describe('a data file', () => {
     });
     const [lower, upper] = [values(-1), values(1)];
     const counts = JSON.stringify(nulls, (_, value) => (typeof value === 'bigint' ? Number(value) : value));
-    const fromText = dataFile(
+    const fromText = fileOf(
       addOf(`{"numRecords":5,"minValues":${lower.text},"maxValues":${upper.text},"nullCount":${counts}}`),
       '/t/f',
       all,
@@ -99,7 +100,7 @@ describe('a data file', () => {
       nullCount: nulls,
       tightBounds: null,
     };
-    expect(dataFile(addOf(undefined, { statsParsed }), '/t/f', all)).toEqual(fromText);
+    expect(fileOf(addOf(undefined, { statsParsed }), '/t/f', all)).toEqual(fromText);
     expect(fromText.columns).toHaveLength(11);
     expect(fromText.columns.every((column) => column.lower && column.upper)).toBe(true);
   });
@@ -112,7 +113,7 @@ describe('a data file', () => {
       maxValues: { a: {}, b: new Uint8Array(1), c: 'x', d: 1.5 },
       nullCount: null,
     };
-    const { columns } = dataFile(addOf(undefined, { statsParsed }), '/t/f', later);
+    const { columns } = fileOf(addOf(undefined, { statsParsed }), '/t/f', later);
     const types = leafColumns(later.json).map(({ type }) => type);
     expect(columns.map(({ lower }, index) => boundText(types[index]!, lower!))).toEqual([
       '7.0',
@@ -128,7 +129,7 @@ describe('a partition value', () => {
   const read = (type: string, text: string | null | undefined) => {
     const schema = schemaWith({ p: type, x: 'long' }, ['p']);
     const partitionValues = (text === undefined ? {} : { p: text }) as AddAction['partitionValues'];
-    const { partition, columns } = dataFile(addOf({ numRecords: 3 }, { partitionValues }), '/t/f', schema);
+    const { partition, columns } = fileOf(addOf({ numRecords: 3 }, { partitionValues }), '/t/f', schema);
     const { type: own } = leafColumns(schema.json)[0]!;
     const [{ type: widest, value }] = partition as [(typeof partition)[number]];
     return { text: value && boundText(own, inTypeOfColumn({ type: widest, value }, own)), column: columns[0] };
@@ -197,7 +198,7 @@ describe('a partition value', () => {
 
   it('is found by the physical name only', () => {
     const schema = schemaWith({ toString: 'string' }, ['toString']);
-    expect(dataFile(addOf(undefined), '/t/f', schema).partition).toEqual([
+    expect(fileOf(addOf(undefined), '/t/f', schema).partition).toEqual([
       { fieldId: 1000, name: 'toString', type: 'string' },
     ]);
   });
@@ -223,7 +224,7 @@ describe('a deletion vector', () => {
       fileSizeInBytes: 48,
       specId: 0,
       partition: [{ fieldId: 1000, name: 'p', type: 'long', value: Buffer.of(1, 0, 0, 0, 0, 0, 0, 0) }],
-      columns: [],
+      columns: NO_COLUMNS,
       referencedDataFile: '/t/f',
       contentOffset: 4,
       contentSizeInBytes: 48,

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { dataFile } from '../../../../src/formats/delta/columns/content-file.ts';
 import type { ColumnMetrics } from '../../../../src/formats/table-reader.ts';
 import { boundText, compareBounds } from '../../../../src/stats/bounds.ts';
 import { leafColumns } from '../../../../src/stats/leaf-columns.ts';
 import { inTypeOfColumn } from '../../../../src/stats/partition-value.ts';
-import { type LoggedAdd, loggedAdds, MADE } from './logged-adds.ts';
+import { fileOf, type LoggedAdd, loggedAdds, MADE } from './logged-adds.ts';
 
 /** What a file contains: see test/generators/delta_tables.py. */
 interface Truth {
@@ -19,7 +18,7 @@ const truthOf = (table: string): Record<string, Truth> =>
   JSON.parse(readFileSync(join(MADE, table, 'truth.json'), 'utf8'));
 
 function columnsByName({ add, schema }: LoggedAdd) {
-  const metrics = new Map(dataFile(add, add.path, schema).columns.map((column) => [column.id, column]));
+  const metrics = new Map(fileOf(add, add.path, schema).columns.map((column) => [column.id, column]));
   return leafColumns(schema.json).map(({ id, name, type }) => ({ name, type, metrics: metrics.get(id) }));
 }
 
@@ -39,7 +38,7 @@ describe('a file that delta-rs wrote', () => {
     expect(files).toHaveLength(12);
     for (const file of files) {
       const { rows, columns } = truth[file.add.path]!;
-      expect(dataFile(file.add, file.add.path, file.schema).recordCount).toBe(rows);
+      expect(fileOf(file.add, file.add.path, file.schema).recordCount).toBe(rows);
       for (const { name, type, metrics } of columnsByName(file)) {
         const column = columns[name] ?? columns[name.replace(/^st\./, 'st/')];
         if (column === undefined || metrics === undefined) continue;
@@ -76,7 +75,7 @@ describe('the partition of a file that delta-rs wrote', () => {
     expect(files).toHaveLength(10);
     for (const { add, schema } of files) {
       const types = new Map(leafColumns(schema.json).map(({ name, type }) => [name, type]));
-      const { partition } = dataFile(add, add.path, schema);
+      const { partition } = fileOf(add, add.path, schema);
       const found = partition.map(({ name, type, value }) => {
         const own = value && inTypeOfColumn({ type, value }, types.get(name)!);
         return [name, own === undefined ? null : own.toString('hex')];

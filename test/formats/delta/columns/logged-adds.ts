@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AddAction, MetadataAction, ProtocolAction } from '../../../../src/formats/delta/actions.ts';
+import { dataFile } from '../../../../src/formats/delta/columns/content-file.ts';
 import { type DeltaSchema, DeltaSchemas } from '../../../../src/formats/delta/columns/delta-schema.ts';
+import { unpackColumns } from '../../columns/unpack-columns.ts';
 
 export const MADE = join(import.meta.dirname, '../../../fixtures/made/delta');
 
@@ -55,3 +57,9 @@ export const addOf = (stats: unknown, rest: Partial<AddAction> = {}): AddAction 
   const text = typeof stats === 'string' || stats === undefined ? stats : JSON.stringify(stats);
   return { kind: 'add', path: 'f', partitionValues: {}, size: 10, stats: text, ...rest };
 };
+
+/** The data file of an add, with its columns as objects. */
+export function fileOf(...args: Parameters<typeof dataFile>) {
+  const file = dataFile(...args);
+  return { ...file, columns: unpackColumns(file.columns) };
+}

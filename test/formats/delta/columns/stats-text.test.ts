@@ -1,9 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { dataFile } from '../../../../src/formats/delta/columns/content-file.ts';
 import { boundText } from '../../../../src/stats/bounds.ts';
 import { leafColumns } from '../../../../src/stats/leaf-columns.ts';
-import { addOf, schemaWith } from './logged-adds.ts';
+import { addOf, fileOf, schemaWith } from './logged-adds.ts';
 
 const struct = (fields: Record<string, unknown>) => ({
   type: 'struct',
@@ -14,7 +13,7 @@ const struct = (fields: Record<string, unknown>) => ({
 function read(types: Record<string, unknown>, stats: unknown, columnIds?: ReadonlySet<number>) {
   const schema = schemaWith(types);
   const leaves = new Map(leafColumns(schema.json).map((leaf) => [leaf.id, leaf]));
-  const { recordCount, columns } = dataFile(addOf(stats), '/t/f', schema, columnIds);
+  const { recordCount, columns } = fileOf(addOf(stats), '/t/f', schema, columnIds);
   const found = columns.map(({ id, valueCount, nullCount, lower, upper }) => {
     const { name, type } = leaves.get(id)!;
     return [name, [valueCount, nullCount, lower && boundText(type, lower), upper && boundText(type, upper)]];
@@ -69,6 +68,11 @@ describe('the statistics of a file', () => {
     expect(
       read({ a: 'long' }, { numRecords: 2, minValues: { a: 1 }, maxValues: { a: 1 }, nullCount: { a: 2 } }).columns,
     ).toEqual({ a: [2, 2, undefined, undefined] });
+  });
+
+  it('are those of the last of equal keys, as JSON.parse reads them', () => {
+    const text = '{"numRecords":1,"minValues":{"a":1,"a":null},"maxValues":{"a":1,"a":2},"nullCount":{"a":1,"a":0}}';
+    expect(read({ a: 'long' }, text).columns).toEqual({ a: [1, 0, undefined, '2'] });
   });
 
   it('are left out if they contradict each other', () => {
