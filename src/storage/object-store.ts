@@ -1,4 +1,4 @@
-/** Storage that contains a table's files: a file system or S3. */
+/** Storage that contains a table's files: a file system, S3, Azure or Google. */
 export interface ObjectStore {
   /**
    * Reads the whole object, or the bytes from `start` to `end` (exclusive). Rejects with `NOT_FOUND` that names the path, or with

@@ -181,12 +181,14 @@ describe('openStore', () => {
     expect(counted).toEqual({ requests: 4, bytes: 'side'.length });
   });
 
-  it.each(['gs://b/k', 'abfss://c@a.dfs.core.windows.net/k', 'hdfs://nn/k', 'http://h/k', 'constructor://x/k'])(
+  it.each(['oss://b/k', 'hdfs://nn/k', 'az://c/k', 'http://h/k', 'constructor://x/k'])(
     'names the supported schemes for %s',
     async (path) => {
       await expect(read(path)).rejects.toMatchObject({
         code: 'UNIMPLEMENTED',
-        message: expect.stringMatching(/^cannot read .*use file:, s3:, s3a: or s3n:$/),
+        message: expect.stringMatching(
+          /^cannot read .*use file:, s3:, s3a:, s3n:, abfss:, abfs:, wasbs:, wasb: or gs:$/,
+        ),
       });
     },
   );

@@ -25,7 +25,7 @@ export interface Directory {
 }
 
 /**
- * A warehouse on a file system or an object store: folders are namespaces. A folder with Iceberg metadata in its `metadata` folder is an Iceberg
+ * A warehouse on a file system or in an object store: folders are namespaces. A folder with Iceberg metadata in its `metadata` folder is an Iceberg
  * table, one with a `_delta_log` is a Delta table, and one with both is a table for connectors of either format.
  *
  * A folder that may not be read can be a namespace or a table; it is listed as both, and reading it fails. Names that start with a dot are

@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { OWN_KEYS } from '../../storage/identity.ts';
+import { OWN_KEYS } from '../../storage/cloud/identity.ts';
 import { schemeOf } from '../../storage/location.ts';
 import { DELEGATION } from './request-headers.ts';
 import { ResponseError } from './response-error.ts';

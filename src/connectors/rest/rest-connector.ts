@@ -5,7 +5,7 @@ import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
-import { hasIdentity, hasKeys } from '../../storage/identity.ts';
+import { hasIdentity, hasKeys } from '../../storage/cloud/identity.ts';
 import { isInObjectStore } from '../../storage/location.ts';
 import { connectorProxy } from '../../storage/proxy/proxy.ts';
 import { isThisMachine } from '../../storage/this-machine.ts';

@@ -1,5 +1,5 @@
+import { hasIdentity, hasKeys, overlaid } from '../../storage/cloud/identity.ts';
 import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
-import { hasIdentity, hasKeys, overlaid } from '../../storage/identity.ts';
 import { comparableLocation, isWithin } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';

@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { hasKeys, OWN_KEYS } from '../../storage/identity.ts';
+import { hasKeys, OWN_KEYS } from '../../storage/cloud/identity.ts';
 import { sameScheme, schemeOf } from '../../storage/location.ts';
 import type { VendedCredential } from './loaded-table.ts';
 import { ResponseError } from './response-error.ts';

@@ -1,6 +1,6 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
-import { networkFailure } from '../network-failure.ts';
+import { networkFailure } from '../http/network-failure.ts';
 import { credentialsAdvice } from '../proxy/proxy-error.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import { RetryAfterError } from './request-handler.ts';

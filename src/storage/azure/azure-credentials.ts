@@ -63,8 +63,9 @@ function ownCredentials(properties: Properties, host: string): Credentials<Azure
         : `${value} is the key of account ${named}, not of ${account}: set adls.connection-string.${host} or adls.sas-token.${host} for this account`,
     );
   }
-  if (properties['adls.token']) {
-    const value = properties['adls.token'];
+  const value = properties['adls.token'];
+  if (value) {
+    rememberConnectorSecret(value);
     return fixed('the token in adls.token', { value, expiresAt: Number.POSITIVE_INFINITY });
   }
   const secret = properties['adls.client-secret'];
@@ -73,6 +74,7 @@ function ownCredentials(properties: Properties, host: string): Credentials<Azure
     if (!clientId || !tenantId) {
       throw incomplete('adls.client-secret is set, but adls.client-id or adls.tenant-id is not; set all three');
     }
+    rememberConnectorSecret(secret);
     const principal = { clientId, tenantId, secret };
     const proxy = connectorProxy(properties);
     return shared(['principal', principal, proxy], () =>

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { CodedError } from '../../errors.ts';
 import type { Refusal } from '../cloud/cloud-errors.ts';
 import type { CloudAccess, CloudService, Place, Properties } from '../cloud/cloud-service.ts';
+import { hasKeys } from '../cloud/identity.ts';
 import { type HttpRequest, MAX_SOCKETS } from '../http/send-request.ts';
-import { hasKeys } from '../identity.ts';
 import { Limiter } from '../limiter.ts';
 import { LruCache } from '../lru-cache.ts';
 import { connectorProxy } from '../proxy/proxy.ts';
@@ -116,10 +116,10 @@ function isFolder(headers: IncomingHttpHeaders): boolean {
   return headers['x-ms-meta-hdi_isfolder'] === 'true' || headers['x-ms-resource-type'] === 'directory';
 }
 
-/** The dots of a segment that has nothing else would be resolved by servers. */
+/** Encoded as by Azure's SDKs. The dots of a segment that has nothing else would be resolved by servers. */
 function encoded(segment: string): string {
   if (segment === '.' || segment === '..') return segment.replaceAll('.', '%2E');
-  return encodeURIComponent(segment).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(segment).replaceAll("'", '%27');
 }
 
 function notForOwn(endpoint: string, host: string): CodedError {

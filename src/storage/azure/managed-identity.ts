@@ -19,9 +19,8 @@ const ABSENT_FOR_MS = 60_000;
 
 let absentUntil = Number.NEGATIVE_INFINITY;
 
-/** Whether this process has an endpoint for managed identities: that of App Service, Functions or Container Apps, or of a virtual machine. */
-export async function isManaged(): Promise<boolean> {
-  if (process.env.IDENTITY_ENDPOINT) return true;
+/** Whether a service responds at the address of the Instance Metadata Service. */
+export async function isMachineOfCloud(): Promise<boolean> {
   if (performance.now() < absentUntil) return false;
   try {
     const settings = { ...IMDS_SETTINGS, socketTimeoutMs: PROBE_MS };
@@ -37,7 +36,8 @@ export async function isManaged(): Promise<boolean> {
 }
 
 /**
- * A token of the managed identity.
+ * A token of the managed identity: from the endpoint of App Service, Functions or Container Apps (`IDENTITY_ENDPOINT`), otherwise that of a virtual
+ * machine.
  *
  * @param clientId of a user-assigned identity; by default the machine's only one or its own
  * @throws CodedError as `requestToken` does

@@ -2,7 +2,7 @@ import { CodedError } from '../../errors.ts';
 import type { Token } from '../cloud/credentials.ts';
 import type { ForwardProxy } from '../proxy/proxy.ts';
 import { azureCliToken } from './azure-cli.ts';
-import { isManaged, managedIdentityToken } from './managed-identity.ts';
+import { isMachineOfCloud, managedIdentityToken } from './managed-identity.ts';
 import { principalToken } from './principal.ts';
 
 /**
@@ -26,8 +26,18 @@ export async function workerToken(options: {
   }
   if (tenantId && clientId && tokenFile) return principalToken({ tenantId, clientId, tokenFile }, options.proxy);
   const tried: string[] = ['AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET are not all set'];
-  if (await isManaged()) return managedIdentityToken(clientId);
-  tried.push('no managed identity endpoint responds');
+  if (env.IDENTITY_ENDPOINT) return managedIdentityToken(clientId);
+  if (await isMachineOfCloud()) {
+    try {
+      return await managedIdentityToken(clientId);
+    } catch (error) {
+      // Other clouds' machines have a service at the same address, and a machine of Azure may have no identity.
+      if (!(error instanceof CodedError) || error.code !== 'UNAUTHENTICATED') throw error;
+      tried.push(error.message);
+    }
+  } else {
+    tried.push('no managed identity endpoint responds');
+  }
   const fromCli = await azureCliToken(tenantId);
   if (typeof fromCli !== 'string') return fromCli;
   tried.push(fromCli);

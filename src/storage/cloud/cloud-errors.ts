@@ -1,9 +1,9 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { networkFailure } from '../http/network-failure.ts';
 import { OverlongBodyError, TruncatedBodyError } from '../http/read-body.ts';
 import { StatusError } from '../http/responses.ts';
 import { requestedWaitMs } from '../http/retries.ts';
-import { networkFailure } from '../network-failure.ts';
 import { credentialsAdvice } from '../proxy/proxy-error.ts';
 
 /** What an error response states. */

@@ -4,7 +4,6 @@ import { readBody } from '../http/read-body.ts';
 import { StatusError, statusError, textOf } from '../http/responses.ts';
 import { withRetries } from '../http/retries.ts';
 import { type HttpRequest, sendRequest } from '../http/send-request.ts';
-import { overlaid } from '../identity.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import { compareKeys, keyOf } from '../sorted-pages.ts';
@@ -13,6 +12,7 @@ import { TooLargeError } from '../too-large-error.ts';
 import type { Usage } from '../usage.ts';
 import { cloudError, type Refusal } from './cloud-errors.ts';
 import type { CloudAccess, CloudService, ListedPage, Place, Properties } from './cloud-service.ts';
+import { overlaid } from './identity.ts';
 
 /** Maximum concurrent requests per store. */
 const REQUESTS_PER_STORE = 32;

@@ -1,9 +1,9 @@
 import { CodedError } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { networkFailure } from '../http/network-failure.ts';
 import { StatusError, statusError, textOf } from '../http/responses.ts';
 import { requestedWaitMs, withRetries } from '../http/retries.ts';
 import { type HttpSettings, sendRequest } from '../http/send-request.ts';
-import { networkFailure } from '../network-failure.ts';
 
 const MAX_BYTES = 1024 * 1024;
 

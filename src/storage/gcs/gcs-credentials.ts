@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { rememberConnectorSecret } from '../../secrets.ts';
 import type { Properties } from '../cloud/cloud-service.ts';
 import { type Credentials, cachedToken, fixed, type Token } from '../cloud/credentials.ts';
 import type { HttpSettings } from '../http/send-request.ts';
@@ -26,7 +27,10 @@ export function gcsCredentials(properties: Properties): Credentials<GcsCredentia
     return fixed('a request without credentials (gcs.no-auth)', { anonymous: true as const });
   }
   const token = properties['gcs.oauth2.token'];
-  if (token) return fixed('the token in gcs.oauth2.token', { value: token, expiresAt: Number.POSITIVE_INFINITY });
+  if (token) {
+    rememberConnectorSecret(token);
+    return fixed('the token in gcs.oauth2.token', { value: token, expiresAt: Number.POSITIVE_INFINITY });
+  }
   const proxy = connectorProxy(properties);
   const settings: HttpSettings = { via: 'google', ...(proxy && { proxy }) };
   const text = properties['gcs.credentials'];

@@ -94,7 +94,7 @@ it.each<[string, unknown, Record<string, string | undefined>, RegExp]>([
   ['a wrong secret', orders(LOCATION), { 's3.secret-access-key': 'wrong secret' }, /rejected: .*SignatureDoesNotMatch/],
   ['wrong vended keys', orders(LOCATION, { config: WRONG }), {}, /The credentials are rejected: .*InvalidAccessKeyId/],
   ['a wrong endpoint', orders(LOCATION), { 's3.endpoint': 'http://127.0.0.1:1' }, /does not respond: .*127\.0\.0\.1:1/],
-  ['a store that is not supported', orders('gs://lake/orders'), {}, /This upstream cannot be read: .*gs:/],
+  ['a store that is not supported', orders('oss://lake/orders'), {}, /This upstream cannot be read: .*oss:/],
   [
     'refused vending',
     unlessDelegated,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
+import { withoutCloudIdentity } from '../../storage/cloud/worker-environment.ts';
 import { catalog, cleanUp, open } from './fake-catalog.ts';
 import { startFakeServer } from './fake-server.ts';
 import { TABLE, TABLE_PATH, tableMetadata } from './fake-table.ts';
@@ -10,6 +11,7 @@ it('a table whose storage needs a setting that is missing is not called broken',
   stubEnv('AWS_CONFIG_FILE', '/no/such/file');
   stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/no/such/file');
   stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+  withoutCloudIdentity();
   const keys = { 's3.access-key-id': 'AKIA', 's3.secret-access-key': 'a-secret' };
   const failure = async (location: string, config: object) => {
     const metadata = tableMetadata(location, `${location}/list.avro`);
@@ -28,8 +30,15 @@ it('a table whose storage needs a setting that is missing is not called broken',
       ],
       ['s3://b/t', { 'client.region': 'eu-west-1' }, 'FAILED_PRECONDITION', /client\.access-key-id/],
       ['s3://b/t', { ...keys, 's3.endpoint': 'ftp://x' }, 'FAILED_PRECONDITION', /s3\.endpoint=ftp/],
-      ['gs://b/t', {}, 'UNIMPLEMENTED', /the scheme gs: is not supported/],
-      ['abfss://c@a.dfs.core.windows.net/t', {}, 'UNIMPLEMENTED', /abfss: is not supported/],
+      ['gs://b/t', {}, 'FAILED_PRECONDITION', /no Google credentials of the worker.*gcs\.credentials/],
+      ['abfss://c@a.dfs.core.windows.net/t', {}, 'FAILED_PRECONDITION', /no Azure identity.*adls\.sas-token\.ACCOUNT/],
+      [
+        'abfss://c@a.example.com/t',
+        {},
+        'FAILED_PRECONDITION',
+        /not a host of Azure.*adls\.connection-string\.a\.example\.com/,
+      ],
+      ['gs://b/t', { 'gcs.service.host': 'ftp://x' }, 'FAILED_PRECONDITION', /gcs\.service\.host=ftp/],
       ['oss://b/t', {}, 'UNIMPLEMENTED', /oss: is not supported/],
       ['hdfs://n/t', {}, 'UNIMPLEMENTED', /hdfs: is not supported/],
     ] as const) {

@@ -208,3 +208,37 @@ it("splits a table's config into other properties and credentials", () => {
   ]);
   expect(splitVendedKeys({ 's3.endpoint': 'e' })).toEqual([{ 's3.endpoint': 'e' }, []]);
 });
+
+it.each([
+  ['of the SAS token itself', { 'adls.sas-token.acct': `sv=1&se=${encodeURIComponent('2026-11-23T13:00:00Z')}&sig=x` }],
+  [
+    'beside the SAS token',
+    { 'adls.sas-token.acct': 'sig=x', 'adls.sas-token-expires-at-ms.acct': String(START + 60 * MINUTE) },
+  ],
+  [
+    'beside the token of Google',
+    { 'gcs.oauth2.token': 't', 'gcs.oauth2.token-expires-at': String(START + 60 * MINUTE) },
+  ],
+])('are renewed before the end %s', async (_, config) => {
+  const load = loader([{ prefix: '', config: { ...config, renewed: 'true' } }]);
+  const credentials = new VendedCredentials([{ prefix: '', config }], load, () => false);
+  const path = 'gcs.oauth2.token' in config ? 'gs://b/x' : 'abfss://c@acct.dfs.core.windows.net/x';
+  jest.setSystemTime(START + 54 * MINUTE);
+  expect(await credentials.propertiesFor(path)).toBe(config);
+  jest.setSystemTime(START + 56 * MINUTE);
+  expect(await credentials.propertiesFor(path)).toMatchObject({ renewed: 'true' });
+});
+
+it.each([
+  ['abfss://c@acct.dfs.core.windows.net/t/x', 'blob'],
+  ['wasbs://c@acct.blob.core.windows.net/t/x', 'blob'],
+  ['abfss://c@other.dfs.core.windows.net/t/x', undefined],
+])('%s has the credentials of a prefix with another name of the same place', async (path, expected) => {
+  const config = { 'adls.sas-token': 'sig=x', name: 'blob' };
+  const credentials = new VendedCredentials(
+    [{ prefix: 'wasbs://c@acct.blob.core.windows.net/t', config }],
+    loader([]),
+    () => true,
+  );
+  expect((await credentials.propertiesFor(path))?.name).toBe(expected);
+});

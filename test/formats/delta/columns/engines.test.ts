@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import type { ColumnMetrics } from '../../../../src/formats/table-reader.ts';
+import type { ColumnMetrics } from '../../../../src/formats/columns/packed-columns.ts';
 import { boundText, compareBounds } from '../../../../src/stats/bounds.ts';
 import { leafColumns } from '../../../../src/stats/leaf-columns.ts';
 import { inTypeOfColumn } from '../../../../src/stats/partition-value.ts';

@@ -1,5 +1,5 @@
-import { CodedError, type CodeName } from '../errors.ts';
-import { ProxyError, proxyFailure } from './proxy/proxy-error.ts';
+import { CodedError, type CodeName } from '../../errors.ts';
+import { ProxyError, proxyFailure } from '../proxy/proxy-error.ts';
 
 const NETWORK =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|ECONNABORTED|ERR_STREAM_PREMATURE_CLOSE)$/;

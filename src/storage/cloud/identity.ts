@@ -1,5 +1,5 @@
-import { endpointOnly } from './azure/connection-string.ts';
-import { schemeOf } from './location.ts';
+import { endpointOnly } from '../azure/connection-string.ts';
+import { schemeOf } from '../location.ts';
 
 type Properties = Readonly<Record<string, string>>;
 
