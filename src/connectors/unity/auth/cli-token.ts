@@ -1,6 +1,4 @@
 import { rename, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { CodedError } from '../../../errors.ts';
 import { JsonFields } from '../../../formats/json/json-fields.ts';
 import { MalformedError } from '../../../formats/malformed.ts';
@@ -8,7 +6,7 @@ import { rememberIssuedSecret } from '../../../secrets.ts';
 import { type Authenticator, type OutgoingRequest, withBearer } from '../../rest/auth/authenticator.ts';
 import type { HttpClient } from '../../rest/http-client.ts';
 import { ResponseError } from '../../rest/response-error.ts';
-import { readSmallFile } from './databricks-profile.ts';
+import { homePath, readSmallFile } from './databricks-profile.ts';
 
 export interface CliTokenOptions {
   /** Sends the token requests without adding credentials. */
@@ -177,7 +175,7 @@ interface TokenCache {
   tokens?: Record<string, unknown>;
 }
 
-const cachePath = () => join(homedir(), '.databricks', 'token-cache.json');
+const cachePath = () => homePath('.databricks', 'token-cache.json');
 const expires = ({ endsAt }: CachedToken) => Date.now() >= endsAt - RENEW_AHEAD_MS;
 
 function parsed(text: string, path: string): TokenCache {

@@ -24,7 +24,7 @@ const MAX_BYTES = 1024 * 1024;
  * @throws CodedError `FAILED_PRECONDITION` if there is no such file or profile, `INVALID_ARGUMENT` if it is for another host
  */
 export async function databricksProfile(name: string, host: string): Promise<DatabricksProfile> {
-  const path = process.env.DATABRICKS_CONFIG_FILE || join(homedir(), '.databrickscfg');
+  const path = process.env.DATABRICKS_CONFIG_FILE || homePath('.databrickscfg');
   const text = await readSmallFile(path).catch((error: NodeJS.ErrnoException) => {
     throw new CodedError(
       'FAILED_PRECONDITION',
@@ -55,6 +55,9 @@ export async function databricksProfile(name: string, host: string): Promise<Dat
     authType: profile.get('auth_type')?.toLowerCase(),
   };
 }
+
+/** A path below the home folder of the worker's user. */
+export const homePath = (...path: string[]) => join(process.env.HOME || homedir(), ...path);
 
 /** @throws Error of the file system, or one without a code if the file is too large */
 export async function readSmallFile(path: string): Promise<string> {
