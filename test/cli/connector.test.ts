@@ -192,14 +192,29 @@ describe('connector create', () => {
 
   it.each([
     ['delta', 'file:///warehouse'],
-    ['unity', 'https://host'],
-  ])('warns that %s cannot be reconciled yet', async (kind, uri) => {
-    const options = ['--kind', kind, '--uri', uri, '--destination-catalog', 'main'];
+    ['unity', 'https://host', '--property', 'catalog=main', '--auth-property', 'profile=lake'],
+  ])('creates a connector of kind %s', async (kind, uri, ...more) => {
+    const options = ['--kind', kind, '--uri', uri, '--destination-catalog', 'main', ...more];
     const { code, stderr } = await cli.run('connector', 'create', `a ${kind}`, ...options);
     expect(code).toBe(0);
-    expect(stderr).toContain(`warning: the connector is stored, but kind ${kind}`);
-    expect(stderr).not.toContain('connector trigger');
+    expect(stderr).toContain('connector trigger');
     await cli.run('connector', 'delete', `a ${kind}`);
+  });
+
+  it('refuses SigV4 for Unity Catalog', async () => {
+    const options = [
+      '--kind',
+      'unity',
+      '--uri',
+      'https://host',
+      '--destination-catalog',
+      'main',
+      '--auth-scheme',
+      'sigv4',
+    ];
+    const { code, stderr } = await cli.run('connector', 'create', 'a unity', ...options);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: --auth-scheme sigv4 is not supported by this kind: give none, bearer, oauth2, or/m);
   });
 });
 

@@ -56,7 +56,7 @@ const EXAMPLES: Record<ConnectorKind, string> = {
     'file:///warehouse, s3://bucket/warehouse, abfss://container@account.dfs.core.windows.net/warehouse, gs://bucket/warehouse or https://catalog.example.com',
   [ConnectorKind.CONNECTOR_KIND_DELTA]: 'file:///warehouse',
   [ConnectorKind.CONNECTOR_KIND_GLUE]: 'glue://eu-west-1',
-  [ConnectorKind.CONNECTOR_KIND_UNITY]: 'https://host',
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: 'https://dbc-1234.cloud.databricks.com',
 };
 
 const { AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4, AUTH_SCHEME_AWS } = AuthScheme;
@@ -67,7 +67,7 @@ const AUTH_SCHEMES: Record<ConnectorKind, readonly AuthScheme[]> = {
   [ConnectorKind.CONNECTOR_KIND_ICEBERG]: HTTP_SCHEMES,
   [ConnectorKind.CONNECTOR_KIND_DELTA]: HTTP_SCHEMES,
   [ConnectorKind.CONNECTOR_KIND_GLUE]: [AUTH_SCHEME_NONE, AUTH_SCHEME_AWS, AUTH_SCHEME_SIGV4],
-  [ConnectorKind.CONNECTOR_KIND_UNITY]: HTTP_SCHEMES,
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: [AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2],
 };
 
 /**

@@ -5,7 +5,7 @@ import { shellWord } from '../../text.ts';
 import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { describeConnector } from './describe.ts';
 import { type SpecOptions, specOf } from './spec-fields.ts';
-import { addSpecOptions, requireUri, warningOf } from './spec-options.ts';
+import { addSpecOptions, requireUri } from './spec-options.ts';
 
 const HELP = `
 This stores the connector and reads nothing. \`connector validate\` tests the
@@ -38,7 +38,11 @@ Examples:
   $ reconciler connector create other-glue --kind glue \\
       --property glue.region=eu-west-1 --destination-catalog main \\
       --property glue.id=123456789012 \\
-      --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader`;
+      --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader
+  $ reconciler connector create databricks --kind unity \\
+      --uri https://dbc-1234.cloud.databricks.com --property catalog=main \\
+      --auth-scheme oauth2 --secret-ref env:DATABRICKS_PRINCIPAL \\
+      --destination-catalog databricks`;
 
 export function addCreate(group: Command): void {
   const command = group.command('create').description('Stores a connector: the description of an upstream catalog.');
@@ -53,8 +57,6 @@ export function addCreate(group: Command): void {
           withWarnings(out),
         );
         await out.message(Connector, created, (connector) => describeConnector(connector));
-        const warning = warningOf(options);
-        if (warning) return out.note(`\n${warning}`);
         out.note(`\nnext: reconciler connector trigger ${shellWord(name)} --wait`);
       }),
     );

@@ -19,8 +19,6 @@ const AUTH_SCHEMES = ['none', 'bearer', 'oauth2', 'sigv4', 'aws'];
 const MISSING_ACTIONS = ['keep', 'mark', 'drop'];
 
 export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
-/** Connectors of these kinds can be stored, but no worker reads them yet. */
-const UNSUPPORTED_KINDS = ['delta', 'unity'];
 
 /** Example URIs for help texts. */
 const URI_EXAMPLES =
@@ -34,7 +32,11 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
   command
     .option('--uri <uri>', `address of the upstream: ${URI_EXAMPLES}; optional for glue`, uri)
     .option('--description <text>', 'free text')
-    .option('--property <key=value>', 'property of the connector, such as stats.ndv.enabled=true; repeatable', keyValue)
+    .option(
+      '--property <key=value>',
+      'property of the connector, such as stats.ndv.enabled=true, or catalog=main for unity; repeatable',
+      keyValue,
+    )
     .optionsGroup('What is ingested:')
     .option('--source-namespace <name>', 'only this namespace and those below it (default: all)', namePath)
     .option('--source-table <name>', 'only this table of the source namespace')
@@ -66,10 +68,17 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--destination-table <name>', 'destination name of the table; only with --source-table')
     .optionsGroup('Authentication:')
     .addOption(
-      new Option('--auth-scheme <scheme>', 'authentication; glue accepts none, aws and sigv4').choices(AUTH_SCHEMES),
+      new Option(
+        '--auth-scheme <scheme>',
+        'authentication; glue accepts none, aws and sigv4, unity none, bearer and oauth2',
+      ).choices(AUTH_SCHEMES),
     )
     .option('--secret-ref <ref>', 'where workers find the secret: env:NAME, file:/path or aws-secretsmanager:ID[#KEY]')
-    .option('--auth-property <key=value>', 'setting of the auth scheme; repeatable', keyValue)
+    .option(
+      '--auth-property <key=value>',
+      'setting of the auth scheme, such as profile=NAME for unity; repeatable',
+      keyValue,
+    )
     .option('--header <key=value>', 'header of every upstream request; repeatable', keyValue)
     .optionsGroup('Schedule:')
     .option('--interval <time>', 'run at this interval: 15m, 6h, 1d; 0 for none', interval)
@@ -121,10 +130,4 @@ export function requireUri({ kind, uri }: SpecOptions): void {
     `--uri is required for kind ${kind}`,
     `give the address of the upstream, for example ${URI_EXAMPLES}`,
   );
-}
-
-/** A warning for kinds that cannot be reconciled yet. */
-export function warningOf({ kind = '' }: SpecOptions): string | undefined {
-  if (!UNSUPPORTED_KINDS.includes(kind)) return undefined;
-  return `warning: the connector is stored, but kind ${kind} cannot be reconciled yet; iceberg and glue can`;
 }
