@@ -1,15 +1,13 @@
 import type { Table } from '@aws-sdk/client-glue';
 import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
-import type { TableReader } from '../../formats/table-reader.ts';
+import type { KnownTable, TableFormat, TableReader } from '../../formats/table-reader.ts';
 import { credentialsName } from '../../storage/aws/credentials.ts';
 import { awsRegion, DEFAULT_REGION } from '../../storage/aws/region.ts';
 import { awsRequestHandler } from '../../storage/aws/request-handler.ts';
 import { propertiesWithSecret } from '../../storage/aws/secret-keys.ts';
-import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
+import { allowedLocations } from '../../storage/confined-store.ts';
 import { LruCache } from '../../storage/lru-cache.ts';
-import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import { connectorProxy } from '../../storage/proxy/proxy.ts';
 import { isThisMachine } from '../../storage/this-machine.ts';
@@ -19,8 +17,9 @@ import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { glueAddress } from './glue-address.ts';
 import { GlueCatalog, MAX_GLUE_PAGE } from './glue-client.ts';
+import { formatOf, glueFormats } from './glue-formats.ts';
 import { type GluePage, positionToken, readPage } from './glue-pages.ts';
-import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
+import { type GlueState, GlueTables, requireState, stateOf } from './glue-state.ts';
 
 /** How many table states are kept until the tables are opened, and for how long. */
 const MAX_KNOWN = 5_000;
@@ -29,7 +28,7 @@ const KNOWN_TTL_MS = 5 * 60_000;
 const ATTEMPT_TIMEOUT_MS = 15_000;
 
 /**
- * Opens the Iceberg tables of an AWS Glue catalog. Sends no request yet.
+ * Opens the Iceberg and Delta tables of an AWS Glue catalog. Sends no request yet.
  *
  * @param resolve reads the connector's secrets again
  * @throws CodedError `INVALID_ARGUMENT` for a wrong URI, property or secret
@@ -68,33 +67,34 @@ export async function openGlueCatalog(
     usage,
   });
   const store = openStore({ ...options, localRoots: localRoots ?? (isThisMachine(endpoint) ? undefined : []), usage });
-  return new GlueConnector({ catalog, store, usage, allowed: allowedLocations(properties) });
+  const tables = new GlueTables(store, allowedLocations(properties));
+  return new GlueConnector({ catalog, tables, usage, formats: glueFormats(properties) });
 }
 
 /**
- * The databases of a Glue catalog and their Iceberg tables. Databases have one level and contain no further namespaces. Hive tables, Delta
- * tables and views are skipped; resource links are followed if Glue follows them itself.
+ * The databases of a Glue catalog and their Iceberg and Delta tables. Databases have one level and contain no further namespaces. Hive tables,
+ * symlink manifests and views are skipped; resource links are followed if Glue follows them itself.
  *
- * Pages are Glue's: a page of 100 Glue tables costs one call and contains those that are Iceberg tables, each with its fingerprint, which
- * is the location of its metadata. A table that is opened soon after is opened from that location, without another call to Glue.
+ * Pages are Glue's: a page of 100 Glue tables costs one call. An Iceberg table has its fingerprint in it, which is the location of its metadata;
+ * that of a Delta table costs a listing of its log. A table that is opened soon after is opened from its location, without another call to Glue.
  */
 export class GlueConnector implements UpstreamCatalog {
   readonly usage: Usage;
   readonly #catalog: GlueCatalog;
-  readonly #store: ObjectStore;
-  readonly #allowed: readonly string[];
-  /** Whether listings contain other tables than Iceberg's. Then full pages are requested, however few tables are needed. */
+  readonly #tables: GlueTables;
+  readonly #formats: ReadonlySet<TableFormat>;
+  /** Whether listings contain other tables than those that are read. Then full pages are requested, however few tables are needed. */
   #mixed = false;
   /** The targets of databases that are resource links, by the links' names, as text. */
   readonly #links = new Map<string, string>();
   /** By `keyOf`. Each state is used once, because a retry must read the current state. */
-  readonly #known = new LruCache<string, KnownTable>(MAX_KNOWN);
+  readonly #known = new LruCache<string, KnownState>(MAX_KNOWN);
 
-  constructor(parts: { catalog: GlueCatalog; store: ObjectStore; usage: Usage; allowed: readonly string[] }) {
+  constructor(parts: { catalog: GlueCatalog; tables: GlueTables; usage: Usage; formats: ReadonlySet<TableFormat> }) {
     this.#catalog = parts.catalog;
-    this.#store = parts.store;
+    this.#tables = parts.tables;
     this.usage = parts.usage;
-    this.#allowed = parts.allowed;
+    this.#formats = parts.formats;
   }
 
   async listNamespaces(parent: NamespacePath, { token }: PageRequest): Promise<Page<NamespacePath>> {
@@ -113,37 +113,41 @@ export class GlueConnector implements UpstreamCatalog {
     const database = databaseOf(namespace);
     // The rest of a page that was cut can only be found if the same page is requested as a whole.
     const requestSize = this.#mixed || token !== undefined ? MAX_GLUE_PAGE : size;
-    const page = await readPage((next) => this.#tables(database, requestSize, next), nameOf, token);
+    const page = await readPage((next) => this.#tablesOf(database, requestSize, next), nameOf, token);
     const items: TableEntry[] = [];
     for (const table of page.items) {
-      if (!isIceberg(table)) {
+      const format = formatOf(table);
+      if (format === undefined || !this.#formats.has(format)) {
         this.#mixed = true;
         continue;
       }
       if (items.length === size) return { items, nextToken: positionToken(page.at, items.at(-1)?.name ?? '') };
       const entry = { namespace, name: nameOf(table) };
-      const fingerprint = metadataLocation(table);
-      if (fingerprint) this.#keep(entry, { location: fingerprint, folders: ownFolders(table, fingerprint) });
-      items.push({ ...entry, format: 'ICEBERG', ...(fingerprint && { fingerprint }) });
+      const state = stateOf(table);
+      if (state) this.#keep(entry, state);
+      items.push({ ...entry, format, ...(state?.format === 'ICEBERG' && { fingerprint: state.location }) });
     }
     return { items, ...(page.nextToken && { nextToken: positionToken(page.nextToken, page.last) }) };
   }
 
-  async fingerprint(table: TableRef): Promise<string> {
-    const state = await this.#fetchState(table);
+  async fingerprint(table: TableRef, known?: string): Promise<string> {
+    const listed = this.#take(table);
+    // A Delta table changes without its catalog.
+    const state = listed?.format === 'DELTA' ? listed : await this.#fetchState(table);
     this.#keep(table, state);
-    return state.location;
+    return this.#tables.fingerprint(state, nameText(table), known);
   }
 
-  async openTable(table: TableRef): Promise<TableReader> {
-    const known = this.#take(table);
-    if (known === undefined) return this.#open(await this.#fetchState(table));
+  async openTable(table: TableRef, known?: () => Promise<KnownTable | undefined>): Promise<TableReader> {
+    const open = (state: GlueState) => this.#tables.open(state, nameText(table), known);
+    const listed = this.#take(table);
+    if (listed === undefined) return open(await this.#fetchState(table));
     try {
-      return await this.#open(known);
+      return await open(listed);
     } catch (error) {
       // The table may have changed since, and its old metadata file may have been deleted. S3 may deny access to a deleted file.
       if (!(error instanceof CodedError) || !/^(DATA_LOSS|PERMISSION_DENIED)$/.test(error.code)) throw error;
-      return this.#open(await this.#fetchState(table));
+      return open(await this.#fetchState(table));
     }
   }
 
@@ -151,7 +155,7 @@ export class GlueConnector implements UpstreamCatalog {
     this.#catalog.close();
   }
 
-  async #tables(database: string, size: number, token?: string): Promise<GluePage<Table>> {
+  async #tablesOf(database: string, size: number, token?: string): Promise<GluePage<Table>> {
     return this.#catalog.tables(database, size, token).catch((error) => {
       const target = this.#links.get(database);
       if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND' || target === undefined) throw error;
@@ -163,42 +167,23 @@ export class GlueConnector implements UpstreamCatalog {
     });
   }
 
-  async #fetchState(table: TableRef): Promise<TableState> {
+  async #fetchState(table: TableRef): Promise<GlueState> {
     const found = await this.#catalog.table(databaseOf(table.namespace), table.name);
-    const location = requireMetadataLocation(found, nameText(table));
-    return { location, folders: ownFolders(found, location) };
+    return requireState(found, nameText(table));
   }
 
-  #open({ location, folders }: TableState): Promise<TableReader> {
-    return openIcebergTable({
-      store: confineStore(this.#store, [...folders, ...this.#allowed]),
-      metadataLocation: location,
-      fingerprint: location,
-    });
-  }
-
-  #keep(table: TableRef, state: TableState): void {
+  #keep(table: TableRef, state: GlueState): void {
     this.#known.set(keyOf(table), { ...state, until: Date.now() + KNOWN_TTL_MS });
   }
 
-  #take(table: TableRef): TableState | undefined {
+  #take(table: TableRef): GlueState | undefined {
     const known = this.#known.get(keyOf(table));
     this.#known.delete(keyOf(table));
     return known !== undefined && Date.now() < known.until ? known : undefined;
   }
 }
 
-/** A table's state as the catalog returned it. */
-interface TableState {
-  /** Location of the metadata file. */
-  location: string;
-  /** See `ownFolders`. */
-  folders: string[];
-}
-
-interface KnownTable extends TableState {
-  until: number;
-}
+type KnownState = GlueState & { until: number };
 
 const keyOf = ({ namespace, name }: TableRef) => JSON.stringify([namespace, name]);
 const nameOf = ({ Name = '' }: Table) => Name;

@@ -6,8 +6,8 @@ const TYPE = 'table_type';
 const METADATA_LOCATION = 'metadata_location';
 
 /**
- * Whether a Glue table is an Iceberg table, rather than a Hive table, a view or a Delta table. A Delta table is recognised by its provider;
- * even if it has Iceberg metadata too (UniForm), it belongs to the Delta connector.
+ * Whether a Glue table is an Iceberg table, rather than a Hive table, a view or a Delta table. A Delta table is recognised by its provider,
+ * even if it has Iceberg metadata too (UniForm).
  */
 export function isIceberg({ TableType, Parameters = {} }: Table): boolean {
   return (
@@ -26,7 +26,7 @@ export function metadataLocation({ Parameters = {} }: Table): string | undefined
  * The location of an Iceberg table's metadata file.
  *
  * @param name for messages
- * @throws CodedError `FAILED_PRECONDITION` for a table that is not an Iceberg table, and for one without the location
+ * @throws CodedError `FAILED_PRECONDITION` for a table that is neither an Iceberg nor a Delta table, and for one without the location
  */
 export function requireMetadataLocation(table: Table, name: string): string {
   if (!isIceberg(table)) {
@@ -34,8 +34,7 @@ export function requireMetadataLocation(table: Table, name: string): string {
     const what = Parameters['spark.sql.sources.provider'] ?? Parameters[TYPE] ?? Parameters.classification ?? TableType;
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `Glue's table ${name} is not an Iceberg table (${what ? `it is ${JSON.stringify(what.slice(0, 100))}` : 'it has no type'}): its parameter ` +
-        `${TYPE} is not ICEBERG`,
+      `Glue's table ${name} is neither an Iceberg nor a Delta table: ${what ? `it is ${JSON.stringify(what.slice(0, 100))}` : 'it has no type'}`,
     );
   }
   const location = metadataLocation(table);

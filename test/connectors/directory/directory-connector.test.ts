@@ -281,7 +281,7 @@ describe('connector URI', () => {
     [`file://${fixtures}README.md`, 'INVALID_ARGUMENT', /is a file\. Use the folder/],
     [`file://${fixtures}wh/fx/orders`, 'INVALID_ARGUMENT', /is an Iceberg table\. Use the folder/],
     ['file://other-host/x', 'INVALID_ARGUMENT', /names the host/],
-    ['oss://bucket/warehouse', 'UNIMPLEMENTED', /kind ICEBERG with/],
+    ['hdfs://host/warehouse', 'UNIMPLEMENTED', /kind ICEBERG with/],
   ])('%s is %s', async (uri, code, message) => {
     await expect(open(uri)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });

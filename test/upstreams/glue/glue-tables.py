@@ -2,6 +2,8 @@
 
   glue-tables.py ENDPOINT make
   glue-tables.py ENDPOINT append          six rows to sales.orders
+  glue-tables.py ENDPOINT delta FOLDER    uploads a Delta table, and registers it as Spark, Athena, and crawlers do
+  glue-tables.py ENDPOINT move            registers the table of Athena at a copy of its folder
   glue-tables.py ENDPOINT listed COUNT    tables in the database `many`, and faulty ones in `ops`, for listings only: they have no files
   glue-tables.py ENDPOINT truth FOLDER    one file per table, in the format Truth of test/integration/contents/truth.ts
 """
@@ -113,6 +115,34 @@ def listed(count: int) -> None:
     put("ops", "stray", "s3://lake/stray", {"table_type": "ICEBERG", "metadata_location": f"s3://lake/{stray}"})
 
 
+def delta(folder: str) -> None:
+    boto3.client("s3", endpoint_url=ENDPOINT).create_bucket(Bucket="lake")
+    s3, glue = boto3.client("s3", endpoint_url=ENDPOINT), boto3.client("glue", endpoint_url=ENDPOINT)
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            for place in ("delta/t", "delta/copy"):
+                s3.upload_file(path, "lake", f"{place}/{os.path.relpath(path, folder)}")
+    CATALOG.create_namespace("deltas")
+    at = "s3://lake/delta/t"
+    symlinks = {"Location": f"{at}/_symlink_format_manifest", "InputFormat": "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat"}
+    for name, storage, parameters in (
+        ("spark", {"Location": "s3://lake/delta-__PLACEHOLDER__", "SerdeInfo": {"Parameters": {"path": at}}}, {"spark.sql.sources.provider": "delta"}),
+        ("athena", {"Location": f"{at}/"}, {"table_type": "DELTA"}),
+        ("crawler", {"Location": at.replace("s3:", "s3a:")}, {"classification": "delta"}),
+        ("symlinks", symlinks, {"classification": "parquet"}),
+        ("gone", {"Location": "s3://lake/delta/nowhere"}, {"table_type": "DELTA"}),
+        ("iceberg", {"Location": "s3://lake/x"}, {"table_type": "ICEBERG", "metadata_location": "s3://lake/x/metadata/0.metadata.json"}),
+    ):
+        glue.create_table(DatabaseName="deltas", TableInput={"Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage, "Parameters": parameters})
+
+
+def move() -> None:
+    glue = boto3.client("glue", endpoint_url=ENDPOINT)
+    storage = {"Location": "s3://lake/delta/copy"}
+    glue.update_table(DatabaseName="deltas", TableInput={"Name": "athena", "StorageDescriptor": storage, "Parameters": {"table_type": "DELTA"}})
+
+
 def append() -> None:
     CATALOG.load_table("sales.orders").append(events(200, 206))
 
@@ -191,4 +221,5 @@ def describe_file(table, file, spec_id: int) -> dict:
     }
 
 
-{"make": make, "append": append, "listed": lambda: listed(int(sys.argv[3])), "truth": lambda: truth(sys.argv[3])}[STEP]()
+STEPS = {"make": make, "append": append, "delta": lambda: delta(sys.argv[3]), "move": move, "listed": lambda: listed(int(sys.argv[3])), "truth": lambda: truth(sys.argv[3])}
+STEPS[STEP]()

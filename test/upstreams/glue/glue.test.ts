@@ -47,7 +47,13 @@ function spec(more: More = {}): ResolvedSpec {
     kind: 'GLUE',
     uri: proxy.url,
     ...more,
-    properties: { 'client.region': 'us-east-1', 's3.endpoint': moto.url, ...KEYS(), ...more.properties },
+    properties: {
+      'client.region': 'us-east-1',
+      's3.endpoint': moto.url,
+      'glue.formats': 'iceberg',
+      ...KEYS(),
+      ...more.properties,
+    },
     auth: { scheme: '', headerHints: {}, properties: {}, ...more.auth },
   };
 }
@@ -290,9 +296,9 @@ describe('reading', () => {
   });
 
   it.each([
-    ['hive', 'not an Iceberg table (it is "parquet")'],
-    ['delta', 'not an Iceberg table (it is "delta")'],
-    ['a_view', 'not an Iceberg table'],
+    ['hive', 'neither an Iceberg nor a Delta table: it is "parquet"'],
+    ['bare', 'neither an Iceberg nor a Delta table: it has no type'],
+    ['a_view', 'neither an Iceberg nor a Delta table'],
   ])('names the type of %s', async (name, message) => {
     await using glue = await open();
     expect(await refused(glue.openTable({ namespace: ['sales'], name }))).toMatchObject({
