@@ -128,10 +128,12 @@ export interface CaptureOptions {
   /** CURRENT is the same as LATEST_N with 1. */
   snapshots: SnapshotSelection;
   mode: CaptureMode;
+  /** Neither the run nor the connector selects snapshots. */
+  selectsByDefault?: boolean;
 }
 
 /** What the run's request overrides of the connector's capture options. */
-export type CaptureOverrides = Partial<CaptureOptions>;
+export type CaptureOverrides = Partial<Pick<CaptureOptions, 'snapshots' | 'mode'>>;
 
 /** What the run's request says about each table. */
 export interface RequestOptions extends CaptureOverrides {

@@ -28,6 +28,9 @@ export interface ReconcileRequest {
 
 export type CaptureMode = 'METADATA_AND_CAPTURE' | 'METADATA_ONLY' | 'CAPTURE_ONLY';
 
+/** How many versions of a Delta table are taken if it has more, and no snapshots are selected. */
+export const DEFAULT_VERSIONS = 1_000;
+
 export interface SnapshotSelection {
   kind: 'ALL' | 'CURRENT' | 'LATEST_N' | 'EXPLICIT';
   /** For LATEST_N: how many. */

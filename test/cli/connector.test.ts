@@ -190,6 +190,16 @@ describe('connector create', () => {
     for (const name of ['demo-glue', 'glue-eu']) await cli.run('connector', 'delete', name);
   });
 
+  it('creates a connector of Delta tables, which are in folders', async () => {
+    const delta = ['--kind', 'delta', '--destination-catalog', 'main', '--uri'];
+    const created = await cli.run('connector', 'create', 'deltas', ...delta, 's3://bucket/warehouse');
+    expect([created.code, created.stderr]).toEqual([0, expect.stringContaining('connector trigger deltas')]);
+    expect(created.stderr).not.toContain('warning');
+    const refused = await cli.run('connector', 'create', 'x', ...delta, 'https://catalog.example.com');
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/--uri has the scheme 'https', but/)]);
+    await cli.run('connector', 'delete', 'deltas');
+  });
+
   it.each([
     ['delta', 'file:///warehouse'],
     ['unity', 'https://host', '--property', 'catalog=main', '--auth-property', 'profile=lake'],

@@ -51,6 +51,7 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
   }
   if (plan.capture.mode === 'CAPTURE_ONLY' && !isCurrentLost) await setCoverage(deps, stored, plan.coverage);
   const outcome = progress.lastOutcome(plan.changes);
+  if (plan.isCutByDefault) outcome.counts.tablesCut = 1;
   const { failure } = outcome;
   if (failure)
     deps.logger.warn({ table: failure.table, code: failure.code, reason: failure.message }, 'snapshots cannot be read');

@@ -29,6 +29,7 @@ export async function recordPlan(
       snapshotsIngested: added + captured,
       bytesRead: reader.bytesRead,
       upstreamRequests: requestsMade(upstream.usage),
+      ...(plan.isCutByDefault && { tablesCut: 1 }),
       ...(plan.dropsExpired && expired > 0 ? { snapshotsDropped: expired } : {}),
     },
   };

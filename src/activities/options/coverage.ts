@@ -9,16 +9,18 @@ import { formatName } from '../../names.ts';
  * captured). An empty text means everything, which most tables have.
  */
 const EVERYTHING = ['snapshots=all', 'files=all'];
+/** The key of what is taken of a table whose history is long, if no snapshots are selected. */
+const DEFAULT = 'default';
 /** Facts of each kind. Older ones are forgotten, which costs reading the table's metadata once more. */
 const MAX_FACTS = 4;
 /** Longer keys are hashed. */
 const MAX_KEY_LENGTH = 60;
 
 /** Whether a table with this coverage has everything of its state that these options take. */
-export function covers(coverage: string, { snapshots, mode }: CaptureOptions): boolean {
+export function covers(coverage: string, { snapshots, mode, selectsByDefault }: CaptureOptions): boolean {
   const facts = factsOf(coverage);
-  const key = selectionKey(snapshots);
-  const has = (what: string) => facts.includes(`${what}=all`) || facts.includes(`${what}=${key}`);
+  const keys = ['all', selectsByDefault ? DEFAULT : selectionKey(snapshots)];
+  const has = (what: string) => keys.some((key) => facts.includes(`${what}=${key}`));
   return (mode === 'CAPTURE_ONLY' || has('snapshots')) && (mode === 'METADATA_ONLY' || has('files'));
 }
 
@@ -29,10 +31,10 @@ export function covers(coverage: string, { snapshots, mode }: CaptureOptions): b
  */
 export function coverageAfter(
   before: string | undefined,
-  { snapshots, mode }: CaptureOptions,
+  { snapshots, mode, selectsByDefault }: CaptureOptions,
   { leavesFiles }: { leavesFiles: boolean },
 ): string {
-  const key = selectionKey(snapshots);
+  const key = selectsByDefault && snapshots.kind !== 'ALL' ? DEFAULT : selectionKey(snapshots);
   const facts = before === undefined ? [] : factsOf(before);
   const factsAfter = (what: string, isAdded: boolean) => {
     const known = facts.filter((fact) => fact.startsWith(`${what}=`) && !(what === 'files' && leavesFiles));

@@ -4,7 +4,7 @@ import type { TableReader } from '../../formats/table-reader.ts';
 import { SnapshotRefType, type Table } from '../../generated/reconciler/v1/tables.ts';
 import { type NdvOptions, ndvOptions } from '../../stats/statistics-options.ts';
 import { missingPolicy } from '../missing/missing-policy.ts';
-import { resolveCaptureOptions } from '../options/capture-options.ts';
+import { optionsFor, resolveCaptureOptions } from '../options/capture-options.ts';
 import { coverageAfter } from '../options/coverage.ts';
 import { destinationOf, type TableDestination } from '../options/destination.ts';
 import { boundTable, type EnsureResult, ensureTable } from './ensure-table.ts';
@@ -38,6 +38,8 @@ export interface TablePlan {
   move?: TableMove;
   /** What the catalog has of the table's state afterwards. */
   coverage: string;
+  /** Not all snapshots are taken, although none were selected. */
+  isCutByDefault: boolean;
   /** Something changes; a full rescan may find more to repair. */
   changes: boolean;
 }
@@ -68,7 +70,9 @@ export async function planTable(input: TableIngest, reader: TableReader): Promis
   const { connector, table, full } = input;
   const { descriptor } = reader;
   refuseOversize(table, descriptor);
-  const capture = resolveCaptureOptions(connector, input);
+  const ancestry = ancestryOf(reader.history());
+  const selected = resolveCaptureOptions(connector, input);
+  const capture = optionsFor(selected, descriptor.format, ancestry.size);
   const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
   const destination = destinationOf(connector, table);
   const ensured = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader, destination, capture));
@@ -76,7 +80,6 @@ export async function planTable(input: TableIngest, reader: TableReader): Promis
 
   const columnIds = selectedColumns(input, reader);
   const ndv = capture.mode === 'METADATA_ONLY' ? undefined : planNdv(input, reader);
-  const ancestry = ancestryOf(reader.history());
   const { action, dropAfterSeconds } = missingPolicy(connector);
   const snapshots = planSnapshots(
     ancestry,
@@ -107,6 +110,7 @@ export async function planTable(input: TableIngest, reader: TableReader): Promis
     ndv,
     move,
     coverage,
+    isCutByDefault: capture !== selected,
     changes: ensured.changed || added + captured + snapshots.expired.length > 0 || move?.changes === true,
   };
 }

@@ -14,16 +14,23 @@ interface SnapshotPage {
   /** Empty for the first page. */
   pageToken?: string;
   showExpired?: boolean;
+  newestFirst?: boolean;
 }
 
 /** A page of a table's snapshots. @throws InvalidRequest if the page token was returned for another request */
 export async function listPage(
   db: Kysely<Schema>,
-  { table, size, pageToken = '', showExpired = false }: SnapshotPage,
+  { table, size, pageToken = '', showExpired = false, newestFirst = false }: SnapshotPage,
 ): Promise<ListSnapshotsResponse> {
-  const filter = [table.table_id, showExpired];
+  const filter = [table.table_id, showExpired, newestFirst];
   const after = tokens.decode(pageToken, filter);
-  const { items, last } = await listSnapshotRows(db, table.table_num, size, showExpired, after?.published);
+  const { items, last } = await listSnapshotRows(
+    db,
+    table.table_num,
+    size,
+    { showExpired, newestFirst },
+    after?.published,
+  );
   const refs = refsBySnapshot(table);
   return {
     snapshots: items.map((row) => snapshotFromRow(row, table, refs)),

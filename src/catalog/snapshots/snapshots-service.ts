@@ -35,10 +35,10 @@ export function createSnapshotsService({ db, purge }: ServiceDeps): SnapshotsSer
       return store.snapshotFromRow(await store.getSnapshotRow(db, table, request.snapshotId), table);
     },
 
-    async listSnapshots({ tableId, pageToken, showExpired, ...request }) {
+    async listSnapshots({ tableId, pageToken, showExpired, newestFirst, ...request }) {
       checkIds({ table_id: tableId });
       const size = pageSize(request.pageSize);
-      return listPage(db, { table: await getTableRow(db, tableId), size, pageToken, showExpired });
+      return listPage(db, { table: await getTableRow(db, tableId), size, pageToken, showExpired, newestFirst });
     },
 
     async deleteSnapshot(request) {

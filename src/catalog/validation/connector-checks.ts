@@ -45,7 +45,7 @@ const AZURE_SCHEMES = ['abfss', 'abfs', 'wasbs', 'wasb'];
 const SCHEMES: Record<ConnectorKind, readonly string[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
   [ConnectorKind.CONNECTOR_KIND_ICEBERG]: [...FOLDER_SCHEMES, 'http', 'https'],
-  [ConnectorKind.CONNECTOR_KIND_DELTA]: [...FOLDER_SCHEMES, 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: FOLDER_SCHEMES,
   [ConnectorKind.CONNECTOR_KIND_GLUE]: ['glue', 'http', 'https'],
   [ConnectorKind.CONNECTOR_KIND_UNITY]: ['http', 'https'],
 };
@@ -54,7 +54,7 @@ const EXAMPLES: Record<ConnectorKind, string> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: 'file:///warehouse',
   [ConnectorKind.CONNECTOR_KIND_ICEBERG]:
     'file:///warehouse, s3://bucket/warehouse, abfss://container@account.dfs.core.windows.net/warehouse, gs://bucket/warehouse or https://catalog.example.com',
-  [ConnectorKind.CONNECTOR_KIND_DELTA]: 'file:///warehouse',
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: 'file:///warehouse or s3://bucket/warehouse',
   [ConnectorKind.CONNECTOR_KIND_GLUE]: 'glue://eu-west-1',
   [ConnectorKind.CONNECTOR_KIND_UNITY]: 'https://dbc-1234.cloud.databricks.com',
 };

@@ -9,14 +9,14 @@ import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:
-  $ reconciler snapshot list main.sales.orders
+  $ reconciler snapshot list main.sales.orders --limit 10
   $ reconciler snapshot list main.sales.orders --expired --json \\
       | jq -r .snapshotId`;
 
 export function addList(group: Command): void {
   group
     .command('list')
-    .description("Lists a table's snapshots in the order in which they were ingested.")
+    .description("Lists a table's snapshots, beginning with the one that was ingested last.")
     .argument('<table>', 'catalog.namespace.table')
     .option('--expired', 'include snapshots that have expired upstream')
     .addOption(limitOption())
@@ -26,7 +26,7 @@ export function addList(group: Command): void {
         async ({ clients, out }, table: string, { expired, limit }: { expired?: boolean; limit?: number }) => {
           const tableId = await tableIdOf(clients, table);
           const pages = pagesOf(async (page, call) => {
-            const request = { ...page, tableId, showExpired: expired };
+            const request = { ...page, tableId, showExpired: expired, newestFirst: true };
             const { snapshots, nextPageToken } = await clients.snapshots.listSnapshots(request, call);
             return { items: snapshots, nextPageToken };
           }, limit);

@@ -1,4 +1,10 @@
-import type { Counters, Progress, ReconcileRequest, TableFailure } from '../../contract/job.ts';
+import {
+  type Counters,
+  DEFAULT_VERSIONS,
+  type Progress,
+  type ReconcileRequest,
+  type TableFailure,
+} from '../../contract/job.ts';
 import { plural, plurals, truncate } from '../../text.ts';
 
 const MAX_CAUSES = 3;
@@ -15,8 +21,10 @@ export function jobMessage(
   failures: readonly TableFailure[],
   restoredAtMs?: number,
 ): string {
-  const message = dryRun ? `Dry run: ${dryText(progress, failures)}` : stateText(progress, failures);
-  if (restoredAtMs === undefined || !wentThrough(progress, failures)) return message;
+  const state = dryRun ? `Dry run: ${dryText(progress, failures)}` : stateText(progress, failures);
+  if (!wentThrough(progress, failures)) return state;
+  const message = state + cutText(progress.counters);
+  if (restoredAtMs === undefined) return message;
   const restored = new Date(restoredAtMs).toISOString().replace(/\.\d+Z$/, 'Z');
   return `${message}; verified in full, since the catalog was restored from a backup (${restored})`;
 }
@@ -64,6 +72,12 @@ function previewText(counters: Counters): string {
   ];
   const changes = parts.filter(([what]) => what).map(([what, verb]) => `${what} would ${verb}`);
   return changes.join(', ') || 'nothing would change';
+}
+
+/** States that versions were left out which nobody has left out. */
+function cutText({ tablesCut = 0 }: Counters): string {
+  if (tablesCut === 0) return '';
+  return `; only the newest ${DEFAULT_VERSIONS.toLocaleString('en')} versions of ${plural(tablesCut, 'Delta table')} (--snapshots selects others)`;
 }
 
 function droppedText({ tablesDropped = 0, viewsDropped = 0, snapshotsDropped = 0 }: Counters): string {

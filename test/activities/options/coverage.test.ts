@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { optionsFor, resolveCaptureOptions } from '../../../src/activities/options/capture-options.ts';
 import { coverageAfter, covers } from '../../../src/activities/options/coverage.ts';
 import type { CaptureOptions } from '../../../src/contract/activities.ts';
 import type { SnapshotSelection } from '../../../src/contract/job.ts';
+import { SnapshotSelectionKind } from '../../../src/generated/reconciler/v1/capture.ts';
+import { Connector } from '../../../src/generated/reconciler/v1/connectors.ts';
 
 const ALL: SnapshotSelection = { kind: 'ALL' };
 const latest = (count: number, ...branches: string[]): SnapshotSelection => ({
@@ -62,5 +65,39 @@ describe('coverage', () => {
     expect(covers(coverageOf([many]), both({ kind: 'EXPLICIT', snapshotIds: ids.slice(1), branches: ['a b'] }))).toBe(
       false,
     );
+  });
+
+  it('is enough for a job that selects nothing if a long history was cut', () => {
+    const byDefault: CaptureOptions = { ...both(ALL), selectsByDefault: true };
+    const coverage = coverageOf([optionsFor(byDefault, 'DELTA', 1_001)]);
+    expect(coverage).toBe('snapshots=default files=default');
+    expect(covers(coverage, byDefault)).toBe(true);
+    for (const selected of [ALL, latest(1_000)]) expect(covers(coverage, both(selected))).toBe(false);
+    expect(covers('', byDefault)).toBe(true);
+    expect(covers(coverageOf([both(latest(3))]), byDefault)).toBe(false);
+    expect(coverageOf([byDefault])).toBe('');
+  });
+});
+
+describe('the options for a table', () => {
+  const connector = Connector.create();
+
+  it('take the newest 1,000 versions of a Delta table with more, if nothing selects any', () => {
+    const byDefault = resolveCaptureOptions(connector, {});
+    expect(optionsFor(byDefault, 'DELTA', 1_001).snapshots).toEqual({ kind: 'LATEST_N', latest: 1_000 });
+    expect(optionsFor(byDefault, 'DELTA', 1_000)).toBe(byDefault);
+    expect(optionsFor(byDefault, 'ICEBERG', 1_001)).toBe(byDefault);
+    expect(byDefault.snapshots).toEqual(ALL);
+  });
+
+  it('are those of the run or the connector otherwise', () => {
+    const source = { snapshots: { kind: SnapshotSelectionKind.SNAPSHOT_SELECTION_KIND_ALL } };
+    for (const selected of [
+      resolveCaptureOptions(Connector.fromPartial({ source }), {}),
+      resolveCaptureOptions(connector, { snapshots: ALL }),
+      resolveCaptureOptions(connector, { snapshots: latest(2_000) }),
+    ]) {
+      expect(optionsFor(selected, 'DELTA', 100_000)).toBe(selected);
+    }
   });
 });

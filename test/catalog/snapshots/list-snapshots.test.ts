@@ -80,6 +80,12 @@ describe('Snapshots', () => {
     expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] })).toEqual({ expired: 0n });
     expect((await list()).map(({ snapshotId }) => snapshotId)).toEqual([big, -3n]);
     expect((await list(true)).map(({ snapshotId }) => snapshotId)).toEqual([7n, big, -3n]);
+    const page = async (pageToken: string, newestFirst = true) =>
+      snapshots.listSnapshots({ tableId: table.tableId, showExpired: true, newestFirst, pageSize: 2, pageToken });
+    const newest = await page('');
+    expect(newest.snapshots.map(({ snapshotId }) => snapshotId)).toEqual([-3n, big]);
+    expect((await page(newest.nextPageToken)).snapshots.map(({ snapshotId }) => snapshotId)).toEqual([7n]);
+    expect(await failure(page(newest.nextPageToken, false))).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect((await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).expiredAt).toBeInstanceOf(Date);
     expect(await table.stats(7)).toMatchObject({ dataFileCount: 0n });
     // The snapshot was read again upstream, with other fields, which are updated.

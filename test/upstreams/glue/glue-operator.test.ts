@@ -73,7 +73,8 @@ describe('an operator with AWS Glue', () => {
       files: all.reduce((n, { files }) => n + Object.keys(files).length, 0),
     };
   };
-  const options = () => `--kind glue --uri ${glue.url} --property s3.endpoint=${moto.url} --property glue.formats=iceberg`;
+  const options = () =>
+    `--kind glue --uri ${glue.url} --property s3.endpoint=${moto.url} --property glue.formats=iceberg`;
 
   it('validates the connector and sees what Glue contains', async () => {
     const { stdout } = await type(`connector validate ${options()}`);

@@ -98,3 +98,20 @@ describe('of a job that verifies everything, since the catalog was restored', ()
     expect(messageOf({ state: 'JS_CANCELLED' }, { restoredAtMs })).toMatch(/^Cancelled .* is kept$/);
   });
 });
+
+describe('of a job that left versions of Delta tables out', () => {
+  const end = '; only the newest 1,000 versions of 2 Delta tables (--snapshots selects others)';
+
+  it('says so, although nobody has left them out', () => {
+    const counters = { tablesChanged: 3, tablesCut: 2 };
+    expect(messageOf({ state: 'JS_SUCCEEDED', ...counters })).toBe(`3 tables changed, 0 unchanged${end}`);
+    expect(messageOf({ state: 'JS_SUCCEEDED', ...counters }, { dryRun: true })).toBe(
+      `Dry run: 3 tables would change${end}`,
+    );
+    const failures = [failure('sales.a', 'truncated')];
+    expect(messageOf({ state: 'JS_FAILED', errors: 1, ...counters }, { failures })).toBe(
+      `Partial failure (1): sales.a: truncated${end}`,
+    );
+    expect(messageOf({ state: 'JS_RUNNING', phase: 'scanning', ...counters })).toBe('scanning');
+  });
+});

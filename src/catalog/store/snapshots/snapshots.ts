@@ -164,19 +164,21 @@ const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
 /** The size of a snapshot's row. */
 export const SNAPSHOT_BYTES = bytesOf('summary', 'manifest_list', 'operation', 'unreadable');
 
-/** Lists a page of at most `size` visible snapshots whose `published` is greater than `after`, in that order. */
+/** Lists a page of at most `size` visible snapshots, in the order of `published`, after the one with `after` in it. */
 export async function listSnapshotRows(
   db: Db,
   tableNum: number,
   size: number,
-  showExpired: boolean,
+  { showExpired, newestFirst = false }: { showExpired: boolean; newestFirst?: boolean },
   after?: number,
 ): Promise<Page<StoredSnapshot>> {
   let query = db
     .selectFrom('snapshots')
     .where('table_num', '=', tableNum)
-    .where('published', '>', after ?? 0)
-    .orderBy('published');
+    .orderBy('published', newestFirst ? 'desc' : 'asc');
+  if (!newestFirst) query = query.where('published', '>', after ?? 0);
+  else if (after === undefined) query = query.where('published', 'is not', null);
+  else query = query.where('published', '<', after);
   if (!showExpired) query = query.where('expired_at', 'is', null);
   return readPage(query.selectAll(), SNAPSHOT_BYTES, size);
 }
