@@ -1,9 +1,12 @@
 import { ColumnCollector, LOWER, NANS, NULLS, SIZE, UPPER, VALUES } from './column-collector.ts';
 import type { ColumnMetrics, PackedColumns } from './packed-columns.ts';
 
+/** One for all files: its arrays cost more than what is put into them. */
+const collector = new ColumnCollector();
+
 /** Packs metrics that are not read from a manifest. */
 export function packColumns(columns: readonly ColumnMetrics[]): PackedColumns {
-  const collector = new ColumnCollector();
+  collector.startFile();
   const bounds: Uint8Array[] = [];
   let end = 0;
   for (const { id, valueCount, nullCount, nanCount, sizeInBytes, lower, upper } of columns) {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import type { TableReader } from '../../../src/formats/table-reader.ts';
+import { unpackColumns } from '../columns/unpack-columns.ts';
 import { fixture, openFixture } from './fixtures.ts';
 import { apply, changesOf, type LiveFile } from './live-files.ts';
 
@@ -64,7 +65,9 @@ describe('what engines say of each version of a Delta table', () => {
   it('are read from checkpoints whose statistics are structs, across row groups and pages', async () => {
     await using reader = await openFixture('small_pages');
     const changes = await changesOf(reader, 3n);
-    const bounds = changes.flatMap((change) => (change.kind === 'added' ? [change.file.columns.length] : []));
+    const bounds = changes.flatMap((change) =>
+      change.kind === 'added' ? [unpackColumns(change.file.columns).length] : [],
+    );
     // Of id, s.a and s.b; the two columns of the partition are derived.
     expect(bounds.length).toBe(40);
     expect(Math.min(...bounds)).toBeGreaterThanOrEqual(3);
@@ -88,9 +91,9 @@ const statistics = ({
 }: {
   path: string;
   recordCount: number;
-  columns: unknown;
+  columns: Uint8Array;
   partition: unknown;
-}) => JSON.stringify([path, recordCount, columns, partition]);
+}) => JSON.stringify([path, recordCount, unpackColumns(columns), partition]);
 
 /** Name, size and live rows of each data file; rows are `undefined` if the log does not know them. */
 function filesOf({ descriptor }: TableReader, live: ReadonlyMap<string, LiveFile>): Record<string, unknown> {

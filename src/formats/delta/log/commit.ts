@@ -48,7 +48,8 @@ export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): P
       if (isBlank(line)) continue;
       try {
         if (!FILE_ACTION.test(line)) takeAction(found, line);
-        else if (!/\}\s*$/.test(line)) throw new MalformedError('it ends in the middle of an action');
+        else if (!line.endsWith('}') && !line.trimEnd().endsWith('}'))
+          throw new MalformedError('it ends in the middle of an action');
       } catch (error) {
         throw inLine(before + index + 1, error);
       }
