@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { CodedError } from '../../errors.ts';
-import { localPathCandidates } from '../../storage/file-uri.ts';
 import { hasIdentity } from '../../storage/cloud/identity.ts';
+import { localPathCandidates } from '../../storage/file-uri.ts';
 import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { Usage } from '../../storage/usage.ts';
