@@ -189,6 +189,43 @@ def removed_without_vector(t):
         file.write("\n".join(json.dumps(action) for action in (info, remove)) + "\n")
 
 
+def write_mixed_statistics(log):
+    """A checkpoint, written by pyarrow with small version 2 pages, in which one file has statistics as JSON, one as a struct, one both, and one none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    column = pa.struct([("id", pa.int64())])
+    parsed = pa.struct([("numRecords", pa.int64()), ("minValues", column), ("maxValues", column), ("nullCount", column)])
+    strings = pa.map_(pa.string(), pa.string())
+    metadata = pa.struct([("id", pa.string()), ("format", pa.struct([("provider", pa.string()), ("options", strings)])), ("schemaString", pa.string()), ("partitionColumns", pa.list_(pa.string())), ("configuration", strings)])
+    schema = pa.schema([
+        ("protocol", pa.struct([("minReaderVersion", pa.int32()), ("minWriterVersion", pa.int32())])),
+        ("metaData", metadata),
+        ("add", pa.struct([("path", pa.string()), ("partitionValues", strings), ("size", pa.int64()), ("stats", pa.string()), ("stats_parsed", parsed)])),
+        ("remove", pa.struct([("path", pa.string())])),
+    ])
+    fields = [{"name": name, "type": type_, "nullable": True, "metadata": {}} for name, type_ in (("id", "long"), ("p", "string"))]
+
+    def stats(rows, low, high, nulls):
+        return {"numRecords": rows, "minValues": {"id": low}, "maxValues": {"id": high}, "nullCount": {"id": nulls}}
+
+    def add(path, p, text=None, struct=None):
+        return {"add": {"path": path, "partitionValues": [("p", p)], "size": 10, "stats": text and json.dumps(text), "stats_parsed": struct}}
+
+    rows = [
+        add("text", "a", text=stats(5, 1, 9, 0)),
+        {"remove": {"path": "gone"}},
+        {"metaData": {"id": "8d1c0f0e-0000-4000-8000-000000000000", "format": {"provider": "parquet", "options": []}, "schemaString": json.dumps({"type": "struct", "fields": fields}), "partitionColumns": ["p"], "configuration": [("delta.checkpointInterval", "7"), ("x", None)]}},
+        add("struct", None, struct=stats(6, -(2**62), 2**62, 1)),
+        add("both", "", text=stats(7, 2, 3, 0), struct=stats(7, 2, 3, 0)),
+        {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
+        add("none", "ü"),
+    ]
+    os.makedirs(log, exist_ok=True)
+    file = f"{log}/{0:020d}.checkpoint.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, data_page_version="2.0", data_page_size=1, write_batch_size=2, compression="zstd")
+
+
 def truth_of(spark, name):
     path = f"{LAKE}/{name}"
     history = {row.version: row for row in spark.sql(f"DESCRIBE HISTORY delta.`{path}`").collect()}
@@ -233,6 +270,7 @@ def file_name(path, uri):
 
 def main():
     out, names = sys.argv[1], sys.argv[2:] or list(TABLES)
+    write_mixed_statistics(f"{out}/mixed_statistics/_delta_log")
     spark = start_spark()
     os.makedirs(f"{out}/truth", exist_ok=True)
     for name in names:

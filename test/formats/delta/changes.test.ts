@@ -64,6 +64,19 @@ describe('changes of a version', () => {
     ]);
   });
 
+  it('keep a file that a commit removes and adds', async () => {
+    for (const actions of [
+      [add('a'), remove('a')],
+      [remove('a'), add('a')],
+    ]) {
+      const table = start()
+        .put(commit(1), actions)
+        .put(commit(2), [remove('b')]);
+      for (const base of [undefined, 0]) expect(await live(table, 1, base)).toEqual(['a@', 'b@']);
+      for (const base of [undefined, 1, 0]) expect(await live(table, 2, base)).toEqual(['a@']);
+    }
+  });
+
   it('replace a vector with another one of the same file', async () => {
     const table = start()
       .put(commit(1), [add('a', one), remove('a')])

@@ -81,6 +81,34 @@ describe('what engines say of each version of a Delta table', () => {
     const fromCheckpoint = changes.map((change) => (change.kind === 'added' ? statistics(change.file) : ''));
     for (const text of fromCheckpoint) expect(own).toContain(text);
   });
+
+  it('are read from JSON and structs in one checkpoint', async () => {
+    await using reader = await openFixture('mixed_statistics');
+    expect(reader.descriptor).toMatchObject({ uuid: '8d1c0f0e-0000-4000-8000-000000000000', currentSnapshotId: 0n });
+    expect(reader.descriptor.properties).toMatchObject({ 'delta.checkpointInterval': '7' });
+    expect(await reader.liveFileCounts(0n)).toEqual({ dataFiles: 4, deleteFiles: 0 });
+    const found = (await changesOf(reader, 0n)).map((change) => {
+      if (change.kind !== 'added') throw new Error('a removal');
+      const { path, recordCount, columns, partition } = change.file;
+      const id = unpackColumns(columns).find((column) => column.valueCount !== undefined && column.lower?.length === 8);
+      const bound = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).readBigInt64LE();
+      const value = partition[0]?.value;
+      return [
+        path.split('/').at(-1),
+        value && Buffer.from(value).toString(),
+        recordCount,
+        id?.nullCount,
+        bound(id?.lower),
+        bound(id?.upper),
+      ];
+    });
+    expect(found).toEqual([
+      ['text', 'a', 5, 0, 1n, 9n],
+      ['struct', undefined, 6, 1, -(2n ** 62n), 2n ** 62n],
+      ['both', '', 7, 0, 2n, 3n],
+      ['none', 'ü', -1, undefined, undefined, undefined],
+    ]);
+  });
 });
 
 const statistics = ({
