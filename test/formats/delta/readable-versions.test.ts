@@ -136,6 +136,7 @@ describe('a catalog-managed table', () => {
       .put(`_staged_commits/${staged}`, [add('2')])
       // Published, but not ratified; and a staged commit that the catalog does not name.
       .put(commit(3), [add('3')])
+      .put('00000000000000000003.checkpoint.parquet', 'of a version that does not count')
       .put('_staged_commits/00000000000000000001.00000000-0000-4000-8000-000000000000.json', [add('lost')]);
   const commits = {
     latestVersion: 2,
@@ -154,7 +155,7 @@ describe('a catalog-managed table', () => {
   });
 
   it('is not read by its folder alone', async () => {
-    const published = table().remove(commit(3));
+    const published = table().remove(commit(3), '00000000000000000003.checkpoint.parquet');
     await expect(published.open()).rejects.toMatchObject({
       code: 'UNIMPLEMENTED',
       message: expect.stringContaining('table lake.t is managed by its catalog (catalogManaged)'),
