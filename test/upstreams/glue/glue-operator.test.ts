@@ -96,7 +96,7 @@ describe('an operator with AWS Glue', () => {
     );
     expect(await validate(`${options()} --secret-ref env:NOT_SET_ANYWHERE`)).toMatch(/^wrong: .*NOT_SET_ANYWHERE/);
     expect(await validate(`--kind glue --uri ${glue.url} --property s3.endpoint=http://127.0.0.1:1`)).toMatch(
-      /^wrong: 5 Iceberg tables .* none that was tried can be read\. The address does not respond: .*127\.0\.0\.1:1/,
+      /^wrong: 5 Iceberg and 2 Delta tables .* none that was tried can be read\. The address does not respond: .*127\.0\.0\.1:1/,
     );
   });
 
