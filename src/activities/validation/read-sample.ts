@@ -44,7 +44,7 @@ export async function readSample(
 }
 
 /**
- * Reads the table's metadata and the manifest list of its current snapshot.
+ * Reads the table's metadata and the manifest list, or Delta's commit, of its current snapshot.
  *
  * @returns what was read, as a sentence, and whether a manifest list was
  */
@@ -63,7 +63,7 @@ export async function readTable(
   for await (const { manifestList } of reader.snapshots(new Set([id]))) {
     if (!manifestList) break;
     return {
-      read: `Table ${name} can be read: its metadata, and the manifest list ${manifestList}.`,
+      read: `Table ${name} can be read: its metadata, and the ${reader.descriptor.format === 'DELTA' ? 'commit' : 'manifest list'} ${manifestList}.`,
       hasManifestList: true,
     };
   }

@@ -100,7 +100,7 @@ describe('a warehouse folder on S3', () => {
     });
     await expect(open('s3://lake/ware house/wh/fx/orders')).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringContaining('is a table'),
+      message: expect.stringContaining('is an Iceberg table'),
     });
     await expect(open('s3://lake/ware house/wh/fx/orders/metadata/version-hint.text')).rejects.toMatchObject({
       code: expect.stringMatching(/^(INVALID_ARGUMENT|NOT_FOUND)$/),
