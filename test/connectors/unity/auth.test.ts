@@ -184,6 +184,7 @@ describe("the token of Databricks' CLI", () => {
         scope: 'all-apis offline_access',
       },
     ]);
+    expect(server.requests.some(({ headers }) => headers.authorization === 'Bearer old')).toBe(false);
     expect(cached()[server.url]).toMatchObject({
       access_token: 'the-valid-token',
       refresh_token: 'next-refresh',

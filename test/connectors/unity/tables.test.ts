@@ -202,6 +202,14 @@ describe.each([
     });
   });
 
+  it('has another fingerprint if it was dropped and created again with as many versions', async () => {
+    const upstream = await openUnity(server);
+    const { descriptor } = await upstream.openTable(TABLE);
+    table.table_id = '0a1b2c3d-0000-4000-8000-000000000000';
+    server.commits.set(table.table_id, state);
+    expect(await upstream.fingerprint(TABLE, descriptor.fingerprint)).not.toBe(descriptor.fingerprint);
+  });
+
   it('is read again if its staged commits were published and deleted after the check', async () => {
     const upstream = await openUnity(server);
     await upstream.fingerprint(TABLE);

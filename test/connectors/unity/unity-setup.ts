@@ -33,7 +33,9 @@ export async function openUnity(
 export async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 100): Promise<T[]> {
   const items: T[] = [];
   let token: string | undefined;
+  let pages = 0;
   do {
+    if (pages++ === 1_000) throw new Error('the listing does not end');
     const page: Page<T> = await list({ size, token });
     items.push(...page.items);
     token = page.nextToken && JSON.parse(JSON.stringify(page.nextToken));
