@@ -10,6 +10,7 @@ import type {
   SnapshotDescriptor,
   SnapshotRef,
   TableDescriptor,
+  TableFormat,
   TableReader,
 } from '../../../src/formats/table-reader.ts';
 
@@ -63,6 +64,7 @@ const SCHEMA = JSON.stringify({
 export class HistoryUpstream implements UpstreamCatalog {
   readonly usage = { requests: 0, bytes: 0 };
   state: TableState = { snapshots: [], refs: [] };
+  format: TableFormat = 'ICEBERG';
   /** Changes with every state. */
   version = 0;
   /** How often the tables were dropped and created again: each time gives them other uuids. */
@@ -129,7 +131,7 @@ class HistoryReader implements TableReader {
     this.#location = `file:///history/${namespace.join('/')}/${name}`;
     this.descriptor = {
       uuid: `uuid ${upstream.recreated} of ${name}`,
-      format: 'ICEBERG',
+      format: upstream.format,
       formatVersion: 2,
       location: this.#location,
       metadataLocation: `${this.#location}/metadata/${upstream.version}.metadata.json`,

@@ -286,9 +286,9 @@ describe('connector URI', () => {
     await expect(open(uri)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('of a catalog that is no folder is refused', async () => {
-    await expect(openConnector(plainSpec('UNITY', `file://${root}`), {})).rejects.toMatchObject({
-      code: 'INVALID_ARGUMENT',
+  it('of another kind is not supported', async () => {
+    await expect(openConnector(plainSpec('DELTA', 'https://host/path'), {})).rejects.toMatchObject({
+      code: 'UNIMPLEMENTED',
     });
   });
 });
