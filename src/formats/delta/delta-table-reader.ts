@@ -22,7 +22,7 @@ import { replay } from './files/replay.ts';
 import type { SmallActions } from './log/commit.ts';
 import { Commits } from './log/commits.ts';
 import { DeltaLog } from './log/delta-log.ts';
-import { fingerprintVersion } from './log/fingerprint.ts';
+import { parseFingerprint } from './log/fingerprint.ts';
 import type { CatalogCommits } from './log/log-listing.ts';
 import { LogStore } from './log/log-store.ts';
 import { readAhead } from './log/read-ahead.ts';
@@ -83,7 +83,8 @@ export class DeltaTableReader implements TableReader {
     this.#paths = new FilePaths(options.location);
     this.versions = { first: BigInt(log.first), last: BigInt(log.last) };
     const { known } = options;
-    const version = log.continuesKnown ? fingerprintVersion(known?.fingerprint) : undefined;
+    const continued = log.continuesKnown ? parseFingerprint(known?.fingerprint) : undefined;
+    const version = continued?.version;
     const time = known?.committedAtMs;
     this.#times = new CommitTimes(log, version === undefined || time === undefined ? undefined : { version, time });
     this.#states = new TableStates({
@@ -94,6 +95,7 @@ export class DeltaTableReader implements TableReader {
       table: options.tableName,
       isFromCatalog: options.commits !== undefined,
       checkpoint: (upTo) => this.#checkpoint(upTo),
+      known: continued?.origins && { version: continued.version, origins: continued.origins },
     });
   }
 
@@ -112,7 +114,7 @@ export class DeltaTableReader implements TableReader {
       formatVersion: state.protocol.minReaderVersion,
       location,
       metadataLocation: this.#log.publishedPath(last),
-      fingerprint: await this.#log.fingerprint(),
+      fingerprint: await this.#log.fingerprint(state.origins),
       properties: tableProperties(state),
       schemas: [{ id: schema.id, json: schema.json }],
       currentSchemaId: schema.id,

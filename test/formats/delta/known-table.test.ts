@@ -89,14 +89,36 @@ describe('a table that the catalog has already', () => {
     expect(await changesOf(reader, 8n, 7n)).toEqual(await changesOf(before, 8n, 7n));
   });
 
+  it('needs none of its older commits, even without checkpoints and checksum files', async () => {
+    const table = appends(30).put(commit(11), [metadata({ configuration: { 'delta.x': 'y' } })]);
+    await using before = await table.open();
+    table.put(commit(30), [add('30')]).put(commit(31), [add('31')]);
+    table.store.reads = [];
+    await using reader = await table.open({ known: known(before) });
+    expect(new Set(table.reads)).toEqual(new Set([commit(0), commit(11), commit(30), commit(31)]));
+    expect(reader.descriptor.properties['delta.x']).toBe('y');
+    // It is the same if it is read as a whole.
+    await using whole = await table.open();
+    expect(reader.descriptor).toEqual(whole.descriptor);
+    // A new protocol counts, and the next reader finds it.
+    table.put(commit(32), [protocol({ minWriterVersion: 5 })]);
+    await using upgraded = await table.open({ known: known(reader) });
+    expect(upgraded.descriptor.properties).toMatchObject({ 'delta.minWriterVersion': '5', 'delta.x': 'y' });
+    table.put(commit(33), [add('33')]);
+    table.store.reads = [];
+    await using next = await table.open({ known: known(upgraded) });
+    expect(new Set(table.reads)).toEqual(new Set([commit(11), commit(32), commit(33)]));
+    expect(next.descriptor.properties).toEqual(upgraded.descriptor.properties);
+  });
+
   it('has a fingerprint that changes with its newest commit, at the cost of a listing', async () => {
     const table = appends(4);
     const read = (fingerprint?: string) =>
       deltaFingerprint({ store: new LogStore(table.store), location: 'file:///t', known: fingerprint });
     await using reader = await table.open();
-    const first = await read();
-    expect(first).toBe(reader.descriptor.fingerprint);
+    const first = reader.descriptor.fingerprint;
     expect(await read(first)).toBe(first);
+    expect(first.startsWith(await read())).toBe(true);
     table.put(commit(3), [add('rewritten with another size')]);
     const second = await read(first);
     expect(second).not.toBe(first);

@@ -1,7 +1,7 @@
 import { CodedError } from '../../../errors.ts';
 import type { ObjectStat } from '../../../storage/object-store.ts';
 import { FilePaths } from '../files/file-paths.ts';
-import { fingerprintOf, fingerprintVersion } from './fingerprint.ts';
+import { fingerprintOf, fingerprintVersion, parseFingerprint, type StateOrigins } from './fingerprint.ts';
 import { lastCheckpointHint } from './last-checkpoint.ts';
 import { checksumName, commitName, versionDigits } from './log-file.ts';
 import { type CatalogCommits, type Checkpoint, LogListing } from './log-listing.ts';
@@ -96,8 +96,8 @@ export class DeltaLog implements VersionRange {
   }
 
   /** Identifies the newest version. */
-  async fingerprint(): Promise<string> {
-    return fingerprintAt(this.#store, this.folder, this.#listing, this.last);
+  async fingerprint(origins?: StateOrigins): Promise<string> {
+    return fingerprintOf(this.last, await this.stat(this.last), origins);
   }
 
   checksumPath(version: number): string | undefined {
@@ -150,7 +150,9 @@ export async function deltaFingerprint(options: OpenDeltaLog): Promise<string> {
   for (const start of from > 0 ? [from, 0] : [0]) {
     const listing = await list(options, folder, start);
     const newest = Math.max(listing.newestCommit ?? -1, listing.checkpoints.at(-1)?.version ?? -1);
-    if (newest >= 0) return fingerprintAt(store, folder, listing, newest);
+    if (newest < 0) continue;
+    const found = fingerprintOf(newest, await statAt(store, folder, listing, newest));
+    return known !== undefined && found === parseFingerprint(known)?.commit ? known : found;
   }
   readableVersions(new LogListing(), folder);
   throw new CodedError('DATA_LOSS', `${folder} is empty`);
@@ -191,10 +193,11 @@ async function continues(
   folder: string,
   listing: LogListing,
 ): Promise<boolean> {
-  const version = fingerprintVersion(known);
-  if (known === undefined || version === undefined || !listing.hasCommit(version)) return false;
-  const found = await fingerprintAt(store, folder, listing, version);
-  return found === known || (catalog !== undefined && found.split(':')[1] === known.split(':')[1]);
+  const parsed = parseFingerprint(known);
+  if (parsed === undefined || !listing.hasCommit(parsed.version)) return false;
+  const { size, ...stat } = await statAt(store, folder, listing, parsed.version);
+  const isSame = fingerprintOf(parsed.version, { size, ...stat }) === parsed.commit;
+  return isSame || (catalog !== undefined && size === parsed.size);
 }
 
 function commitPath(folder: string, listing: LogListing, version: number): string {
@@ -208,8 +211,4 @@ async function statAt(store: LogStore, folder: string, listing: LogListing, vers
   const checkpoint = listing.hasCommit(version) ? undefined : listing.checkpointUpTo(version);
   if (checkpoint?.version !== version) return store.stat(commitPath(folder, listing, version));
   return store.stat(`${folder}/${checkpoint.files[0]?.name}`);
-}
-
-async function fingerprintAt(store: LogStore, folder: string, listing: LogListing, version: number): Promise<string> {
-  return fingerprintOf(version, await statAt(store, folder, listing, version));
 }

@@ -5,7 +5,7 @@ import { readAhead } from '../log/read-ahead.ts';
 import type { TableState } from './table-states.ts';
 
 /** Commits before a version whose times are looked at, unless the time of the version before is known. */
-const MAX_LOOK_BACK = 1000;
+const MAX_LOOK_BACK = 100;
 
 /**
  * When versions were committed, in milliseconds since 1970 (Delta protocol, "In-Commit Timestamps"): the time in the commit if the table has them,

@@ -6,6 +6,7 @@ import type { DeltaSchema, DeltaSchemas } from '../columns/delta-schema.ts';
 import type { SmallActions } from '../log/commit.ts';
 import type { Commits } from '../log/commits.ts';
 import type { DeltaLog } from '../log/delta-log.ts';
+import type { StateOrigins } from '../log/fingerprint.ts';
 import type { LogStore } from '../log/log-store.ts';
 import { readAhead } from '../log/read-ahead.ts';
 import { type Checksum, readChecksum } from './checksum.ts';
@@ -17,6 +18,8 @@ export interface TableState {
   protocol: ProtocolAction;
   /** Configurations of the metadata domains that are not removed. */
   domains: ReadonlyMap<string, string>;
+  /** Present if the metadata and the protocol were found in commits. */
+  origins?: StateOrigins;
   /** @throws CodedError `UNIMPLEMENTED` or `DATA_LOSS` if the version cannot be read with its protocol or its columns */
   schema(): DeltaSchema;
 }
@@ -33,6 +36,9 @@ interface Interval {
 interface Found {
   metadata?: MetadataAction;
   protocol?: ProtocolAction;
+  /** The commits that have them. */
+  metadataAt?: number;
+  protocolAt?: number;
   /** Removed domains, too. */
   domains: Map<string, { configuration: string; removed: boolean }>;
 }
@@ -46,6 +52,8 @@ export interface TableStatesOptions {
   table: string;
   isFromCatalog: boolean;
   checkpoint(upTo: number): Promise<CheckpointReader | undefined>;
+  /** Where the state of an earlier version comes from, if the log continues it. */
+  known?: { version: number; origins: StateOrigins };
 }
 
 /**
@@ -78,7 +86,7 @@ export class TableStates {
       before.to = version;
       return before.state;
     }
-    const found: Found = { metadata, protocol, domains: new Map() };
+    const found: Found = { metadata, protocol, metadataAt: version, protocolAt: version, domains: new Map() };
     for (const domain of domains) found.domains.set(domain.domain, domain);
     return this.#remember(version, version, this.#complete(version, found, before.state));
   }
@@ -111,6 +119,8 @@ export class TableStates {
       const found: Found = { metadata, protocol, domains: new Map(domains.map((domain) => [domain.domain, domain])) };
       return this.#remember(version, version, this.#complete(version, found));
     }
+    const continued = await this.#continued(version);
+    if (continued) return continued;
     const base = await checkpoint(version);
     const found: Found = { domains: new Map() };
     let since = base?.version ?? log.first;
@@ -125,11 +135,34 @@ export class TableStates {
         since = Math.max(since, at + 1);
         break;
       }
-      if (addOlder(found, actions)) since = Math.max(since, at);
+      if (addOlder(found, actions, at)) since = Math.max(since, at);
       if (hasAll()) break;
     }
     if (before === undefined && base && !hasAll()) addOlder(found, await base.smallActions());
     return this.#remember(since, version, this.#complete(version, found, before, base?.path));
+  }
+
+  /**
+   * The state from what is known of an earlier version: only the commits since then are read, and those that had its metadata and protocol.
+   * Undefined if that is not enough.
+   */
+  async #continued(version: number): Promise<TableState | undefined> {
+    const { known, commits } = this.#options;
+    if (known === undefined || version < known.version) return undefined;
+    const found: Found = { domains: new Map() };
+    let since = known.version;
+    const newer = readAhead(
+      descending(version, known.version + 1),
+      async (at): Promise<[number, SmallActions]> => [at, await commits.smallActions(at)],
+    );
+    for await (const [at, actions] of newer) if (addOlder(found, actions, at)) since = Math.max(since, at);
+    for (const at of [known.origins.metadata, known.origins.protocol]) {
+      // Such a commit may have been cleaned up.
+      const actions = await commits.smallActions(at).catch(() => undefined);
+      if (actions) addOlder(found, actions, at);
+    }
+    if (!found.metadata || !found.protocol || hasDomains(found.protocol)) return undefined;
+    return this.#remember(since, version, this.#complete(version, found));
   }
 
   #complete(version: number, found: Found, before?: TableState, checkpoint?: string): TableState {
@@ -150,10 +183,14 @@ export class TableStates {
       else domains.set(domain, configuration);
     }
     let schema: DeltaSchema | undefined;
+    const metadataAt = found.metadata ? found.metadataAt : before?.origins?.metadata;
+    const protocolAt = found.protocol ? found.protocolAt : before?.origins?.protocol;
     return {
       metadata,
       protocol,
       domains,
+      ...(metadataAt !== undefined &&
+        protocolAt !== undefined && { origins: { metadata: metadataAt, protocol: protocolAt } }),
       schema() {
         if (schema) return schema;
         checkProtocol(protocol, table, isFromCatalog);
@@ -181,10 +218,15 @@ export class TableStates {
   }
 }
 
-/** Adds what an older commit or checkpoint has. @returns whether it had anything */
-function addOlder(found: Found, { metadata, protocol, domains }: SmallActions): boolean {
-  found.metadata ??= metadata;
-  found.protocol ??= protocol;
+/**
+ * Adds what an older commit or checkpoint has.
+ *
+ * @param at the commit's version
+ * @returns whether it had anything
+ */
+function addOlder(found: Found, { metadata, protocol, domains }: SmallActions, at?: number): boolean {
+  if (metadata && !found.metadata) [found.metadata, found.metadataAt] = [metadata, at];
+  if (protocol && !found.protocol) [found.protocol, found.protocolAt] = [protocol, at];
   for (const domain of domains) if (!found.domains.has(domain.domain)) found.domains.set(domain.domain, domain);
   return metadata !== undefined || protocol !== undefined || domains.length > 0;
 }
