@@ -56,12 +56,12 @@ async function measureFiles(warehouse: string, files: number, cache: string): Pr
   const memory = { workerMiB: stack.peakMemory('worker'), catalogMiB: stack.peakMemory('catalog') };
   emptyLog(stack.database);
   const again = await stack.reconcile('bench');
-  if (Number(again.job.counters?.tablesChanged ?? 0) !== 0) throw new Error('the second run found a change');
+  if (Number(again.job.tablesChanged) !== 0) throw new Error('the second run found a change');
   return {
     files,
     ...timesOf(first),
     filesPerSecond: Math.round(files / first.jobSeconds),
-    bytesRead: Number(first.job.counters?.bytesRead ?? 0),
+    bytesRead: Number(first.job.bytesRead),
     ...memory,
     unchangedSeconds: again.jobSeconds,
     unchangedCliSeconds: round(again.cliSeconds),

@@ -15,14 +15,13 @@ const { TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
 
 const bin = join(import.meta.dirname, '..', 'bin', 'reconciler.js');
 
-/** A job as printed by `connector trigger --wait --json` (proto3 JSON: 64-bit numbers are strings, zeros are left out). */
-export interface Job {
+/** A job as printed by `connector trigger --wait --json`, with its counters (64-bit numbers are strings). */
+export interface Job extends Record<keyof JobCounters, string> {
   jobId: string;
   state: string;
   message?: string;
   startedAt: string;
   finishedAt: string;
-  counters?: Partial<Record<keyof JobCounters, string>>;
 }
 
 export interface Run {

@@ -130,7 +130,7 @@ function busySeconds(): number {
 }
 
 function expectCount(job: Job, field: 'tablesChanged' | 'tablesUnchanged' | 'filesIngested', expected: number): void {
-  const found = Number(job.counters?.[field] ?? 0);
+  const found = Number(job[field]);
   if (found !== expected) throw new Error(`${job.jobId}: ${field} is ${found}, ${expected} expected`);
 }
 
@@ -170,8 +170,7 @@ function countsText([server, counts]: [string, Counts]): string {
 }
 
 /** The counts of the job's own record, which are those of another run than the one counted by proxies. */
-function jobText({ counters }: Job): string {
-  const { upstreamRequests = '0', bytesRead = '0' } = counters ?? {};
+function jobText({ upstreamRequests, bytesRead }: Job): string {
   return `job record: ${upstreamRequests} requests, ${(Number(bytesRead) / 1024).toFixed(0)} KiB of metadata`;
 }
 
