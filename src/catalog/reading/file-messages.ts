@@ -3,10 +3,12 @@ import { boundText } from '../../stats/bounds.ts';
 import { selectColumns } from '../../stats/leaf-columns.ts';
 import { inTypeOfColumn } from '../../stats/partition-value.ts';
 import { invalid } from '../rpc/violations.ts';
+import type { TableRow } from '../store/database/schema.ts';
 import type { LiveFile } from '../store/files/live-files.ts';
 import type { SnapshotIds } from '../store/files/snapshot-ids.ts';
+import { isDelta } from '../store/tables/table-format.ts';
 import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
-import { PartitionTypes } from './partition-types.ts';
+import { PartitionFields } from './partition-fields.ts';
 
 /**
  * The ids of the columns that the selectors name; undefined for all columns.
@@ -34,14 +36,20 @@ export function messageBytes({ body }: LiveFile, { columns, partition }: DataFil
 /** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas, those of partition values from the table's. */
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;
-  readonly #partitionTypes: PartitionTypes;
+  readonly #partitionFields: PartitionFields;
+  readonly #isDelta: boolean;
   readonly #ids: Set<number> | undefined;
   readonly #places: SnapshotIds;
 
-  /** @param specs the table's partition specs as JSON */
-  constructor(schemas: SnapshotSchemas, specs: string, ids: Set<number> | undefined, places: SnapshotIds) {
+  constructor(
+    schemas: SnapshotSchemas,
+    table: Pick<TableRow, 'partition_specs' | 'format'>,
+    ids: Set<number> | undefined,
+    places: SnapshotIds,
+  ) {
     this.#schemas = schemas;
-    this.#partitionTypes = new PartitionTypes(specs, schemas.currentType);
+    this.#partitionFields = new PartitionFields(table.partition_specs, schemas.currentType);
+    this.#isDelta = isDelta(table);
     this.#ids = ids;
     this.#places = places;
   }
@@ -63,9 +71,13 @@ export class FileMessages {
   }
 
   #partition({ specId, partition }: DataFile): PartitionValue[] {
-    const types = this.#partitionTypes.of(specId);
-    return partition.map(({ fieldId, name, type: storedType, value: stored }) => {
-      const type = types.get(fieldId) ?? storedType;
+    const fields = this.#partitionFields.of(specId);
+    return partition.map(({ fieldId, name: storedName, type: storedType, value: stored }) => {
+      const field = fields.get(fieldId);
+      const type = field?.type ?? storedType;
+      // Delta's partition columns are columns, which may be renamed. Iceberg's partition fields have names of their own.
+      const column = this.#isDelta ? this.#schemas.find(field?.sourceId ?? -1) : undefined;
+      const name = column?.name ?? storedName;
       if (stored === undefined) return { fieldId, name, type };
       const value = inTypeOfColumn({ type: storedType, value: stored }, type);
       return { fieldId, name, type, value, text: boundText(type, value) };

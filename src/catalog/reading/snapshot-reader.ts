@@ -48,7 +48,7 @@ export async function openSnapshot(
   const ids = selectedIds(schemas, columns);
   const path = await ancestryOf(db, positionOf(row));
   const places = new SnapshotIds(db);
-  const messages = new FileMessages(schemas, table.partition_specs, ids, places);
+  const messages = new FileMessages(schemas, table, ids, places);
   return { table, row, path, schemas, messages, places, generation: await generationOf(db, table.table_num) };
 }
 

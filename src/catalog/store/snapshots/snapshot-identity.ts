@@ -1,10 +1,8 @@
 import { identityText, type SnapshotIdentity } from '../../../contract/snapshot-digest.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
-import { TableFormat, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
 import type { TableRow } from '../database/schema.ts';
+import { isDelta } from '../tables/table-format.ts';
 import { columnsOf, type StoredSnapshot } from './snapshots.ts';
-
-const DELTA = tableFormatToJSON(TableFormat.TABLE_FORMAT_DELTA);
 
 /** The columns of a snapshot's row that tell it from another snapshot that has its id. */
 export const IDENTITY = [
@@ -17,13 +15,13 @@ export const IDENTITY = [
 
 export function identityOf(
   row: Pick<StoredSnapshot, (typeof IDENTITY)[number]>,
-  { format }: Pick<TableRow, 'format'>,
+  table: Pick<TableRow, 'format'>,
 ): SnapshotIdentity {
   return {
     snapshotId: BigInt(row.snapshot_id),
     ...(row.parent_snapshot_id !== null && { parentSnapshotId: BigInt(row.parent_snapshot_id) }),
     sequenceNumber: row.sequence_number,
-    committedAtMs: format === DELTA ? undefined : (row.committed_at ?? undefined),
+    committedAtMs: isDelta(table) ? undefined : (row.committed_at ?? undefined),
     manifestList: row.manifest_list,
   };
 }
