@@ -32,7 +32,8 @@ export class WireWriter {
   /** Writes a varint field; `value` is a non-negative safe integer. */
   int(tag: number, value: number): void {
     this.#reserve(12);
-    this.#bytes[this.#length++] = tag;
+    // The tags of fields from 16 on have two bytes.
+    this.#varint(tag);
     this.#varint(value);
   }
 

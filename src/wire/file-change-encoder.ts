@@ -114,6 +114,7 @@ function writeFile(out: WireWriter, file: ContentFile): void {
   if (file.sortOrderId !== undefined) out.int(FILE.sortOrderId, file.sortOrderId);
   if (file.splitOffsets !== undefined) out.packed(FILE.splitOffsets, file.splitOffsets);
   if (file.firstRowId !== undefined) out.int(FILE.firstRowId, file.firstRowId);
+  if (file.schemaId !== undefined) out.int(FILE.schemaId, file.schemaId);
   if (file.inlineContent !== undefined) out.bytes(FILE.inlineContent, file.inlineContent);
 }
 

@@ -41,5 +41,6 @@ export const FILE = {
   splitOffsets: message(14),
   firstRowId: varint(15),
   inlineContent: message(19),
+  schemaId: varint(20),
 };
 export const PARTITION = { fieldId: varint(1), name: message(2), type: message(3), value: message(4) };

@@ -58,6 +58,7 @@ const file: fc.Arbitrary<PlainFile> = fc.record({
   splitOffsets: maybe(fc.array(count, { maxLength: 40 })),
   firstRowId: maybe(count),
   inlineContent: maybe(bytes),
+  schemaId: maybe(small),
 });
 
 const change: fc.Arbitrary<PlainChange> = fc.oneof(
@@ -132,6 +133,7 @@ function message(c: PlainChange) {
       splitOffsets: (f.splitOffsets ?? []).map(BigInt),
       firstRowId: big(f.firstRowId),
       inlineContent: f.inlineContent && Buffer.from(f.inlineContent),
+      schemaId: f.schemaId,
     } satisfies Partial<DataFile> | object,
   };
 }

@@ -1,7 +1,9 @@
 import { DataFile, type FileColumnStats, type PartitionValue } from '../../generated/reconciler/v1/statistics.ts';
 import { boundText } from '../../stats/bounds.ts';
+import { convertBound } from '../../stats/convert-bound.ts';
 import { selectColumns } from '../../stats/leaf-columns.ts';
 import { inTypeOfColumn } from '../../stats/partition-value.ts';
+import { asBuffer } from '../../stats/value-bytes.ts';
 import { invalid } from '../rpc/violations.ts';
 import type { TableRow } from '../store/database/schema.ts';
 import type { LiveFile } from '../store/files/live-files.ts';
@@ -84,18 +86,29 @@ export class FileMessages {
     });
   }
 
+  /** A bound in the type that its column has in the snapshot; undefined if it has no equal there. */
+  #converted({ schemaId }: DataFile, columnId: number, type: string, bound: Buffer): Buffer | undefined {
+    if (schemaId === undefined || schemaId === this.#schemas.id) return bound;
+    const converted = convertBound(this.#schemas.typeIn(schemaId, columnId) ?? type, type, bound);
+    return converted && asBuffer(converted);
+  }
+
   #columns(file: DataFile): FileColumnStats[] {
     const ids = this.#ids;
     const columns = ids ? file.columns.filter((column) => ids.has(column.columnId)) : file.columns;
     return columns.map((column) => {
       const known = this.#schemas.find(column.columnId);
       const type = known?.type ?? column.logicalType;
+      const boundOf = (bound: Buffer | undefined) => bound && this.#converted(file, column.columnId, type, bound);
+      const [lowerBound, upperBound] = [boundOf(column.lowerBound), boundOf(column.upperBound)];
       return {
         ...column,
         columnName: known?.name ?? column.columnName,
         logicalType: type,
-        min: column.lowerBound && type ? boundText(type, column.lowerBound) : undefined,
-        max: column.upperBound && type ? boundText(type, column.upperBound) : undefined,
+        lowerBound,
+        upperBound,
+        min: lowerBound && type ? boundText(type, lowerBound) : undefined,
+        max: upperBound && type ? boundText(type, upperBound) : undefined,
       };
     });
   }

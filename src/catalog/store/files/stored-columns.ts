@@ -13,19 +13,29 @@ export interface StoredColumnMetrics {
   upper?: Uint8Array;
 }
 
-/** Reads only the record count, -1 if it is not known, and the column metrics of a stored DataFile. */
-export function fileColumns(body: Uint8Array): { records: number; columns: StoredColumnMetrics[] } {
+export interface StoredMetrics {
+  /** -1 if nobody counted them. */
+  records: number;
+  columns: StoredColumnMetrics[];
+  /** See DataFile in statistics.proto. */
+  schemaId?: number;
+}
+
+/** Reads the column metrics of a stored DataFile, and what they refer to. */
+export function fileColumns(body: Uint8Array): StoredMetrics {
   const reader = new WireReader(body);
   const end = body.length;
   const columns: StoredColumnMetrics[] = [];
   let records = 0;
+  let schemaId: number | undefined;
   while (reader.position < end) {
     const tag = reader.tag(end);
     if (tag === FILE.column) columns.push(column(reader, reader.lengthEnd(end)));
     else if (tag === FILE.recordCount) records = reader.int64(end);
+    else if (tag === FILE.schemaId) schemaId = reader.uint32(end);
     else reader.skip(tag, end);
   }
-  return { records, columns };
+  return { records, columns, schemaId };
 }
 
 function column(reader: WireReader, end: number): StoredColumnMetrics {

@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
+import { convertBound } from '../../../stats/convert-bound.ts';
 import { DATA } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
 import { writeDerived } from '../database/transaction.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
 import { generationOf } from '../files/recompute.ts';
-import { fileColumns } from '../files/stored-columns.ts';
+import { fileColumns, type StoredMetrics } from '../files/stored-columns.ts';
 import { totalsFromText } from '../files/totals.ts';
 import { ancestryOf, baseOf, type Position } from '../lineage/lineage.ts';
 import { findSnapshotRow, positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
@@ -29,7 +30,8 @@ export async function columnState(db: Db, row: StoredSnapshot, schemas: Snapshot
     const stored = await findState(db, row.snapshot_num, typeOf);
     if (stored) return stored;
     const generation = await generationOf(db, row.table_num);
-    const state = (await fromAncestor(db, row, typeOf)) ?? (await fromAllFiles(db, row, typeOf));
+    const read: Read = { typeOf, metricsOf: (body) => metricsOf(body, schemas), schemas };
+    const state = (await fromAncestor(db, row, read)) ?? (await fromAllFiles(db, row, read));
     const unchanged = await writeDerived(db, true, async (trx) => {
       if ((await generationOf(trx, row.table_num)) !== generation) return false;
       await trx
@@ -46,6 +48,40 @@ export async function columnState(db: Db, row: StoredSnapshot, schemas: Snapshot
 
 type TypeOf = (columnId: number) => string;
 
+/** How the files of a snapshot are read. */
+interface Read {
+  typeOf: TypeOf;
+  metricsOf(body: Uint8Array): StoredMetrics;
+  schemas: SnapshotSchemas;
+}
+
+/** A file's metrics, with bounds in the types of the snapshot's schema. */
+function metricsOf(body: Uint8Array, schemas: SnapshotSchemas): StoredMetrics {
+  const file = fileColumns(body);
+  const { schemaId } = file;
+  if (schemaId !== undefined && schemaId !== schemas.id) {
+    for (const metrics of file.columns) {
+      convertBounds(metrics, schemas.typeIn(schemaId, metrics.id), schemas.find(metrics.id)?.type);
+    }
+  }
+  return file;
+}
+
+/** @returns false if a bound has no equal in the column's type in the snapshot, and is left out */
+function convertBounds(
+  bounds: { lower?: Uint8Array; upper?: Uint8Array },
+  from: string | undefined,
+  to: string | undefined,
+): boolean {
+  if (from === undefined || to === undefined || from === to) return true;
+  const [lower, upper] = [bounds.lower, bounds.upper].map((bound) => bound && convertBound(from, to, bound));
+  const isWhole = !bounds.lower === !lower && !bounds.upper === !upper;
+  // Not a Buffer, which JSON.stringify converts before it asks for a replacement.
+  bounds.lower = lower && new Uint8Array(lower);
+  bounds.upper = upper && new Uint8Array(upper);
+  return isWhole;
+}
+
 async function findState(db: Db, snapshotNum: number, typeOf: TypeOf): Promise<ColumnState | undefined> {
   const row = await db
     .selectFrom('column_states')
@@ -55,20 +91,20 @@ async function findState(db: Db, snapshotNum: number, typeOf: TypeOf): Promise<C
   return row && ColumnState.fromText(row.state, typeOf);
 }
 
-async function fromAllFiles(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState> {
+async function fromAllFiles(db: Db, row: StoredSnapshot, { typeOf, metricsOf }: Read): Promise<ColumnState> {
   const state = new ColumnState(typeOf);
   const ancestry = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
     const { files, next } = await nextLiveFiles(db, ancestry, [DATA], STEP, cursor);
-    for (const file of files) state.add(fileColumns(file.body));
+    for (const file of files) state.add(metricsOf(file.body));
     cursor = next;
     await setImmediate();
   } while (cursor);
   return state;
 }
 
-async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState | undefined> {
+async function fromAncestor(db: Db, row: StoredSnapshot, read: Read): Promise<ColumnState | undefined> {
   const affordable = row.totals === null ? 0n : totalsFromText(row.totals)[DATA].files;
   const steps: StoredSnapshot[] = [];
   let cost = 0n;
@@ -83,13 +119,19 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
       snapshot.base_snapshot_id === null
         ? undefined
         : await findSnapshotRow(db, row.table_num, snapshot.base_snapshot_id);
-    if (snapshot) state = await findState(db, snapshot.snapshot_num, typeOf);
+    if (snapshot) state = await findState(db, snapshot.snapshot_num, read.typeOf);
   }
-  if (!state) return undefined;
+  if (!state || !snapshot || !isInTypes(state, snapshot, read)) return undefined;
   for (const step of steps.reverse()) {
-    if (!(await applyStep(db, step, state))) return undefined;
+    if (!(await applyStep(db, step, state, read))) return undefined;
   }
   return state;
+}
+
+/** Converts an ancestor's state to the types of the snapshot's schema. @returns false if a bound has no equal in its type */
+function isInTypes(state: ColumnState, { schema_id }: StoredSnapshot, { schemas, typeOf }: Read): boolean {
+  if (schema_id === null || schema_id === schemas.id) return true;
+  return [...state.columns].every(([id, totals]) => convertBounds(totals, schemas.typeIn(schema_id, id), typeOf(id)));
 }
 
 /** Approximate number of data files that a snapshot changed. */
@@ -118,15 +160,15 @@ async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
 }
 
 /** Updates the state of a snapshot's base to the snapshot. @returns false if that is not possible (see ColumnState.remove) */
-async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
+async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState, { metricsOf }: Read): Promise<boolean> {
   const position = positionOf(row);
   for await (const bodies of changedBodies(db, position, 'added_ord'))
-    for (const body of bodies) state.add(fileColumns(body));
+    for (const body of bodies) state.add(metricsOf(body));
   for await (const bodies of changedBodies(db, position, 'removed_ord')) {
-    for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
+    for (const body of bodies) if (!state.remove(metricsOf(body))) return false;
   }
   for await (const bodies of branchRemovedBodies(db, position)) {
-    for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
+    for (const body of bodies) if (!state.remove(metricsOf(body))) return false;
   }
   return true;
 }

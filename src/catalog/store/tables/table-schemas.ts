@@ -65,6 +65,8 @@ export function schemaMessage(schemaId: number, json: string): TableSchema {
 
 /** The schemas that are needed to read a snapshot. */
 export interface SnapshotSchemas {
+  /** Undefined if the snapshot's schema is not known. */
+  id: number | undefined;
   /** JSON of the snapshot's schema, or of the table's current one if the snapshot has none; undefined if neither is known. */
   json: string | undefined;
   /** Leaf columns of that schema, in its order. */
@@ -73,6 +75,8 @@ export interface SnapshotSchemas {
   find(id: number): LeafColumn | undefined;
   /** The type of a column in the table's current schema, or in the newest other schema that has it. */
   currentType(id: number): string | undefined;
+  /** The type of a column in one of the table's schemas. */
+  typeIn(schemaId: number, id: number): string | undefined;
 }
 
 /**
@@ -100,15 +104,22 @@ export async function snapshotSchemas(
     others ??= new Map(rows.toReversed().flatMap(({ json }) => leafColumns(json).map((column) => [column.id, column])));
     return others.get(id);
   };
-  let current: Map<number, string> | undefined;
+  const types = new Map<number, Map<number, string>>();
+  const typeIn = (version: number | null, id: number) => {
+    let typesOf = types.get(version ?? -1);
+    if (!typesOf) {
+      const json = rows.find((row) => row.schema_id === version)?.json;
+      typesOf = new Map(json === undefined ? [] : leafColumns(json).map((column) => [column.id, column.type]));
+      types.set(version ?? -1, typesOf);
+    }
+    return typesOf.get(id);
+  };
   return {
+    id: schema?.schema_id,
     json: schema?.json,
     columns,
     find: (id) => byId.get(id) ?? findOther(id) ?? METADATA_COLUMNS.get(id),
-    currentType(id) {
-      const json = rows.find((row) => row.schema_id === currentId)?.json;
-      current ??= new Map(json === undefined ? [] : leafColumns(json).map((column) => [column.id, column.type]));
-      return current.get(id) ?? findOther(id)?.type;
-    },
+    currentType: (id) => typeIn(currentId, id) ?? findOther(id)?.type,
+    typeIn,
   };
 }
