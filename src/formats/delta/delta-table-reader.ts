@@ -68,6 +68,7 @@ export class DeltaTableReader implements TableReader {
   readonly #store: LogStore;
   readonly #log: DeltaLog;
   readonly #commits: Commits;
+  readonly #schemas: DeltaSchemas;
   readonly #states: TableStates;
   readonly #paths: FilePaths;
   readonly #times: CommitTimes;
@@ -87,11 +88,12 @@ export class DeltaTableReader implements TableReader {
     const version = continued?.version;
     const time = known?.committedAtMs;
     this.#times = new CommitTimes(log, version === undefined || time === undefined ? undefined : { version, time });
+    this.#schemas = new DeltaSchemas(known && { schemas: known.schemas, specs: known.partitionSpecs });
     this.#states = new TableStates({
       log,
       store,
       commits,
-      schemas: new DeltaSchemas(known && { schemas: known.schemas, specs: known.partitionSpecs }),
+      schemas: this.#schemas,
       table: options.tableName,
       isFromCatalog: options.commits !== undefined,
       checkpoint: (upTo) => this.#checkpoint(upTo),
@@ -118,7 +120,7 @@ export class DeltaTableReader implements TableReader {
       properties: tableProperties(state),
       schemas: [{ id: schema.id, json: schema.json }],
       currentSchemaId: schema.id,
-      partitionSpecs: [schema.spec],
+      partitionSpecs: this.#schemas.specs,
       defaultSpecId: schema.spec.specId,
       currentSnapshotId: BigInt(last),
       refs: [{ name: 'main', snapshotId: BigInt(last), type: 'branch' }],

@@ -53,6 +53,8 @@ describe('a table that the catalog has already', () => {
     // Other columns, and another spec.
     expect(after.descriptor.currentSchemaId).toBe(1);
     expect(after.descriptor.defaultSpecId).not.toBe(before.descriptor.defaultSpecId);
+    expect(after.descriptor.partitionSpecs[0]).toEqual(before.descriptor.partitionSpecs[0]);
+    expect(after.descriptor.partitionSpecs.map(({ specId }) => specId)).toEqual([0, 1]);
   });
 
   it('is another table if it was made anew at the same place', async () => {

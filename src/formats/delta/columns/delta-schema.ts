@@ -60,6 +60,11 @@ export class DeltaSchemas {
     return this.#last.schema;
   }
 
+  /** All partition specs that are known so far. */
+  get specs(): PartitionSpec[] {
+    return this.#specs.all;
+  }
+
   #read({ schemaString, partitionColumns }: MetadataAction, isMapped: boolean): DeltaSchema {
     const { ids, usesMappingIds } = this.#idsFor(isMapped);
     const { fields, columns } = new SchemaConverter(ids, isMapped).convert(parseSchemaString(schemaString));

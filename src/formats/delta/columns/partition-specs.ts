@@ -6,6 +6,7 @@ const FIRST_FIELD_ID = 1000;
 /** Numbers the lists of partition columns of one table. A renamed column is still the same. */
 export class PartitionSpecs {
   readonly #specIds = new Map<string, number>();
+  readonly #specs = new Map<number, PartitionSpec>();
   /** Partition field ids by the id of their column. */
   readonly #fieldIds = new Map<number, number>();
   #nextSpecId = 0;
@@ -13,7 +14,9 @@ export class PartitionSpecs {
 
   /** @param known the specs that the catalog has */
   constructor(known: readonly PartitionSpec[]) {
-    for (const { specId, fields } of known) {
+    for (const spec of known) {
+      const { specId, fields } = spec;
+      this.#specs.set(specId, spec);
       const sources = fields.map(({ sourceIds: [source = -1] }) => source);
       this.#specIds.set(keyOf(sources), specId);
       this.#nextSpecId = Math.max(this.#nextSpecId, specId + 1);
@@ -33,7 +36,14 @@ export class PartitionSpecs {
     const fields = columns.map(({ id, name }) => {
       return { fieldId: this.#fieldIdOf(id), name, transform: 'identity', sourceIds: [id] };
     });
-    return { specId, fields };
+    const spec = { specId, fields };
+    this.#specs.set(specId, spec);
+    return spec;
+  }
+
+  /** All that are known so far, by id. Where a column was renamed, with the name of the version that was read last. */
+  get all(): PartitionSpec[] {
+    return [...this.#specs.values()].sort((a, b) => a.specId - b.specId);
   }
 
   #fieldIdOf(columnId: number): number {
