@@ -179,18 +179,18 @@ describe('a stack, unlike the reference implementation,', () => {
     expect(await stack.failures(job.jobId)).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
   });
 
-  it('reports connector kinds that are not implemented', async () => {
+  it('reports an upstream that does not exist', async () => {
     const { connectorId } = await stack.catalog.connectors.createConnector({
       connector: {
         displayName: 'unity',
         kind: 'CONNECTOR_KIND_UNITY',
-        uri: 'https://unity.example.com',
+        uri: 'https://unity.invalid',
         destination: { catalogName: 'unity' },
       } as never,
     });
     const job = await stack.trigger(connectorId);
     expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
-    expect((await stack.failures(job.jobId))[0]).toMatchObject({ code: 'UNIMPLEMENTED' });
+    expect((await stack.failures(job.jobId))[0]).toMatchObject({ code: 'UNAVAILABLE' });
   });
 
   it('returns the columns that each snapshot had at its time', async () => {
