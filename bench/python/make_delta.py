@@ -1,13 +1,14 @@
 """Makes Delta tables of any size for the benchmarks: real logs, no data files.
 
 delta-rs writes the commits and checkpoints, from add actions with statistics as Spark writes them for 20 columns of mixed types, partitioned by
-day. `one` makes a table of many files, `many` makes many small tables. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/_delta_log`; values come
+day. `one` makes a table of many files, `many` makes many small tables, and `append` adds a version of five files to a table of `one`. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/_delta_log`; values come
 from a seeded generator.
 
   python make_delta.py one  --warehouse /tmp/bench/delta --files 200000 --versions 20
   python make_delta.py one  --warehouse /tmp/bench/delta --files 100000 --versions 20000
   python make_delta.py one  --warehouse /tmp/bench/delta --files 1000000 --versions 10 --checkpoint
   python make_delta.py many --warehouse /tmp/bench/delta --tables 1000
+  python make_delta.py append --warehouse /tmp/bench/delta
 """
 
 import argparse
@@ -105,6 +106,10 @@ def add(rng: random.Random, number: int) -> AddAction:
     return AddAction(path, rng.randrange(10**6, 10**8), {"event_day": str(day)}, 1_714_560_000_000, True, json.dumps(stats, separators=(",", ":")))
 
 
+def append(table: DeltaTable, adds: list[AddAction]) -> None:
+    table.create_write_transaction(adds, "append", DELTA_SCHEMA, ["event_day"], post_commithook_properties=NO_HOOKS)
+
+
 def make_table(folder: str, files: int, versions: int, seed: int, checkpoint: bool) -> None:
     rng = random.Random(seed)
     os.makedirs(folder)
@@ -118,14 +123,14 @@ def make_table(folder: str, files: int, versions: int, seed: int, checkpoint: bo
             create_table_with_add_actions(folder, DELTA_SCHEMA, adds, partition_by=["event_day"], post_commithook_properties=NO_HOOKS)
             table = DeltaTable(folder)
         else:
-            table.create_write_transaction(adds, "append", DELTA_SCHEMA, ["event_day"], post_commithook_properties=NO_HOOKS)
+            append(table, adds)
     if checkpoint:
         DeltaTable(folder).create_checkpoint()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["one", "many"])
+    parser.add_argument("what", choices=["one", "many", "append"])
     parser.add_argument("--warehouse", required=True)
     parser.add_argument("--name", default="files")
     parser.add_argument("--files", type=int, default=4)
@@ -133,8 +138,12 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=1)
     parser.add_argument("--checkpoint", action="store_true")
     options = parser.parse_args()
-    if options.what == "one":
-        folder = os.path.join(options.warehouse, "bench", options.name)
+    folder = os.path.join(options.warehouse, "bench", options.name)
+    if options.what == "append":
+        table = DeltaTable(folder)
+        rng = random.Random(table.version())
+        append(table, [add(rng, 10**6 + i) for i in range(5)])
+    elif options.what == "one":
         make_table(folder, options.files, options.versions, 1, options.checkpoint)
     else:
         for number in range(options.tables):

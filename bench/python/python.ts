@@ -26,8 +26,17 @@ export async function runScript<T>(python: string, script: string, ...args: stri
   return JSON.parse(stdout) as T;
 }
 
-/** Path of a warehouse in `cacheDir`, made by `make_table.py` if it does not exist. */
-export async function ensureWarehouse(python: string, cacheDir: string, name: string, ...args: string[]) {
+/** Path of a warehouse of Iceberg tables in `cacheDir`, made by `make_table.py` if it does not exist. */
+export function ensureWarehouse(python: string, cacheDir: string, name: string, ...args: string[]): Promise<string> {
+  return ensureMade(python, cacheDir, name, 'make_table.py', args);
+}
+
+/** The same for Delta tables, by `make_delta.py`. */
+export function ensureDeltaWarehouse(python: string, cacheDir: string, name: string, ...args: string[]) {
+  return ensureMade(python, cacheDir, name, 'make_delta.py', args);
+}
+
+async function ensureMade(python: string, cacheDir: string, name: string, script: string, args: string[]) {
   const warehouse = join(cacheDir, name);
   const stamp = join(warehouse, '.made');
   if (existsSync(stamp)) return warehouse;
@@ -35,7 +44,7 @@ export async function ensureWarehouse(python: string, cacheDir: string, name: st
   // The metadata contains absolute paths, so the warehouse is made in place. The remains of an interrupted run are deleted.
   rmSync(warehouse, { recursive: true, force: true });
   mkdirSync(warehouse, { recursive: true });
-  await runScript(python, 'make_table.py', ...args, '--warehouse', warehouse);
+  await runScript(python, script, ...args, '--warehouse', warehouse);
   writeFileSync(`${stamp}.new`, '');
   renameSync(`${stamp}.new`, stamp);
   return warehouse;
