@@ -57,8 +57,8 @@ describe('table list and get', () => {
 });
 
 describe('snapshot list', () => {
-  it('lists the snapshots, a parent before its children', async () => {
-    const [first, second] = await json('snapshot', 'list', TABLE);
+  it('lists the snapshots, the newest first', async () => {
+    const [second, first] = await json('snapshot', 'list', TABLE);
     expect(first).toMatchObject({
       snapshotId: '42',
       sequenceNumber: '1',
@@ -82,8 +82,8 @@ describe('snapshot list', () => {
     await cli.clients.ingestion.expireSnapshots({ tableId, snapshotIds: [FIRST] });
     expect((await json('snapshot', 'list', TABLE)).map((s) => s.snapshotId)).toEqual([SECOND.toString()]);
     const all = await json('snapshot', 'list', TABLE, '--expired');
-    expect(all.map((s) => s.snapshotId)).toEqual(['42', SECOND.toString()]);
-    expect(all[0].expiredAt).toMatch(/^\d{4}-/);
+    expect(all.map((s) => s.snapshotId)).toEqual([SECOND.toString(), '42']);
+    expect(all[1].expiredAt).toMatch(/^\d{4}-/);
   });
 });
 

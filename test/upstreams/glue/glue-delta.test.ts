@@ -69,7 +69,6 @@ it.each(['spark', 'athena', 'crawler'])('reads the table that %s has registered'
   });
   expect([...reader.history()]).toHaveLength(7);
   const { fingerprint } = reader.descriptor;
-  expect(await glue.fingerprint(table)).toBe(fingerprint);
   expect(await glue.fingerprint(table, fingerprint)).toBe(fingerprint);
 });
 
