@@ -5,7 +5,6 @@ import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import type { Deleted, Deletions, ServiceDeps } from '../core/ports.ts';
 import { createJobStatus } from '../jobs/job-status.ts';
-import { wakeAll } from '../jobs/wake.ts';
 import { deleteSomeContents, releaseSomeContents } from '../store/bindings/connector-contents.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
@@ -35,7 +34,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
         if (!isDeleting(connector)) checkEtag('connector', connectorId, etag, connector.etag);
         await store.markDeleting(trx, connector, deleteContents);
       });
-      wakeAll(deps, connectorId);
+      // Jobs that wait are not woken: they would fail, because the connector is being deleted, before they are cancelled.
       return finish(connectorId);
     },
 
