@@ -26,7 +26,7 @@ export interface TableDescriptor {
 /** What the catalog has of a table already. A format without ids of its own continues these. */
 export interface KnownTable {
   uuid: string;
-  /** Of the last state that was ingested completely; otherwise empty, or no fingerprint at all. */
+  /** The fingerprint of the last state that was ingested completely; otherwise empty, or no fingerprint at all. */
   fingerprint: string;
   /** When that state was committed, as it is stored. */
   committedAtMs?: number;
@@ -105,8 +105,6 @@ export interface ContentFile {
   firstRowId?: number;
   /** The schema whose types the bounds have. Absent if later types can be read from the bytes themselves, as Iceberg's can. */
   schemaId?: number;
-  /** Whether rows were deleted after the statistics were taken: bounds may be wider than what is left, and only null counts of none or all are kept. */
-  wide?: boolean;
   /** The deletes themselves, if no file contains them. */
   inlineContent?: Uint8Array;
 }

@@ -39,7 +39,7 @@ export class FileChangeParser {
   #idHigh = 0;
   #idLow = 0;
   #id = '0';
-  /** Of the file that was read last. */
+  /** The path of the file that was read last. */
   #path: Buffer = NO_BYTES;
 
   constructor(bytes: Uint8Array) {

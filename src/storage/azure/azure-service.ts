@@ -35,7 +35,7 @@ class AzureAccess implements CloudAccess<AzureCredential> {
   readonly http;
   readonly limiter: Limiter;
   readonly credentials;
-  /** Of the account, without a slash at its end. */
+  /** The account's endpoint, without a slash at its end. */
   readonly #endpoint: URL;
 
   constructor(

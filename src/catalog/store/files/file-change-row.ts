@@ -25,7 +25,7 @@ export interface ParsedChange {
   replacesLive: boolean;
   /** See FileChange in statistics.proto. */
   isUpperBound: boolean;
-  /** Of a removed data file: nothing is removed unless this vector is live for it. Undefined if that is no condition. */
+  /** A data file is removed only if this vector is live for it. Undefined if the removal has no such condition. */
   ifVector: VectorCondition | undefined;
 }
 

@@ -39,7 +39,7 @@ export async function createWithSnapshot(
       if (!created) throw new NotNew();
       const { table_num: tableNum, chain_num: chain } = created;
       const target = { tableNum, snapshotId: rows.snapshot.snapshot_id, ancestry: [{ chain, ord: 1 }], isEmpty: true };
-      // Of a path that is there twice, the totals may count only one.
+      // If a path is there twice, only one of its files may count in the totals.
       if (!writer.writeNew(target, changes)) throw new NotNew();
       checkCounts(totals, finish, { ...rows.snapshot, base_snapshot_id: null }, header.tableId);
       return 2 * changes.length + 1;

@@ -23,7 +23,7 @@ const prepared = new WeakMap<DeltaSchema, Prepared>();
 interface Prepared {
   partition: PartitionReader;
   plan?: LeafPlan;
-  /** Of selections of columns. */
+  /** One plan per selection of columns. */
   plans: WeakMap<ReadonlySet<number>, LeafPlan>;
 }
 
@@ -58,7 +58,6 @@ export function dataFile(
     columns: columnMetrics(stats, plan, partition),
     schemaId: schema.id,
     firstRowId: add.baseRowId,
-    wide: stats.isTight ? undefined : true,
   };
 }
 

@@ -35,7 +35,7 @@ export interface Leaf {
   readonly id: number;
   /** One of the kinds above; NO_BOUNDS for types without an order that bounds have. */
   readonly bounds: number;
-  /** Of a decimal. */
+  /** The scale of a decimal. */
   readonly scale: number;
   readonly wasFloat: boolean;
   /** Position among the partition's fields. Its statistics are derived from its value. */

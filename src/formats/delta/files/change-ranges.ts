@@ -1,3 +1,4 @@
+import { joinUnits } from '../../join-units.ts';
 import type { ChangeRange } from '../../table-reader.ts';
 import type { CheckpointReader } from '../checkpoint/checkpoint-reader.ts';
 import type { Commits } from '../log/commits.ts';
@@ -38,7 +39,7 @@ export async function changeRanges(
   version: number,
   checkpoint: CheckpointReader,
   log: DeltaLog,
-  { size, maxRanges }: RangeOptions,
+  options: RangeOptions,
 ): Promise<ChangeRange[] | undefined> {
   let commitBytes = 0;
   for (let at = checkpoint.version + 1; at <= version; at++) commitBytes += (await log.stat(at)).size;
@@ -47,21 +48,7 @@ export async function changeRanges(
     if (inUnit === undefined) return undefined;
     counts.push(inUnit.files + inUnit.vectors);
   }
-  const rangeSize = Math.max(size, counts.reduce((all, count) => all + count, 0) / maxRanges);
-  const ranges: ChangeRange[] = [];
-  let before = 0;
-  for (const [index, changes] of counts.entries()) {
-    const last = ranges.at(-1);
-    // A unit's start decides its range, so there are never more than `maxRanges`.
-    if (last === undefined || Math.floor(before / rangeSize) > Math.floor((before - last.changes) / rangeSize)) {
-      ranges.push({ from: index, to: index + 1, changes });
-    } else {
-      last.to = index + 1;
-      last.changes += changes;
-    }
-    before += changes;
-  }
-  return ranges;
+  return joinUnits(counts, options);
 }
 
 function linesIn(bytes: Uint8Array): number {

@@ -16,7 +16,7 @@ export interface Fingerprint {
 }
 
 /**
- * Of a version: its number, and what identifies its commit file. Another table at the same place has other files.
+ * The fingerprint of a version: its number, and what identifies its commit file. Another table at the same place has other files.
  *
  * @param origins if they are known: so that the next reader need not search them in all older commits
  */

@@ -1,3 +1,4 @@
+import { joinUnits } from '../../join-units.ts';
 import type { ChangeRange, FileChange, FileChangeBatch } from '../../table-reader.ts';
 import { added, removed } from './file-change.ts';
 import type { FileChangesRequest } from './file-changes-request.ts';
@@ -87,26 +88,12 @@ const sum = (a: number | undefined, b: number | undefined) => (a === undefined |
 export function changeRanges(
   request: FileChangesRequest,
   context: Pick<ManifestContext, 'lossySpecs'>,
-  { size, maxRanges }: { size: number; maxRanges: number },
+  options: { size: number; maxRanges: number },
 ): ChangeRange[] | undefined {
   const source = changeSource(request, context);
   const counts = source?.manifests.map(source.count);
   if (counts === undefined || !counts.every((count) => count !== undefined)) return undefined;
-  const rangeSize = Math.max(size, counts.reduce((all, count) => all + count, 0) / maxRanges);
-  const ranges: ChangeRange[] = [];
-  let before = 0;
-  for (const [index, changes] of counts.entries()) {
-    const last = ranges.at(-1);
-    // A manifest's start decides its range, so there are never more than `maxRanges`.
-    if (last === undefined || Math.floor(before / rangeSize) > Math.floor((before - last.changes) / rangeSize)) {
-      ranges.push({ from: index, to: index + 1, changes });
-    } else {
-      last.to = index + 1;
-      last.changes += changes;
-    }
-    before += changes;
-  }
-  return ranges;
+  return joinUnits(counts, options);
 }
 
 /** Converts an entry to a change; undefined if it changes nothing. */

@@ -41,14 +41,13 @@ describe('a data file', () => {
       '/t/f',
       many,
     );
-    expect(file.wide).toBe(true);
     expect(file.columns.map(({ nullCount, lower }) => [nullCount, lower?.[0]])).toEqual([
       [0, 1],
       [undefined, 1],
       [9, undefined],
     ]);
     const tight = fileOf(addOf({ numRecords: 9, nullCount: { b: 4 }, tightBounds: true }), '/t/f', many);
-    expect(tight).toMatchObject({ wide: undefined, columns: [{ nullCount: 4 }] });
+    expect(tight).toMatchObject({ columns: [{ nullCount: 4 }] });
   });
 
   it('of a checkpoint has the same statistics from the struct as from the text', () => {
