@@ -352,11 +352,16 @@ describe('jobs are woken', () => {
     await poll(() => woken([a, b])).toEqual([a, b, a, b]);
   });
 
-  it('when their connector is being deleted', async () => {
+  it('not when their connector is being deleted, since they are cancelled', async () => {
     const { connectorId, a, b, claim } = await setUp();
-    for (const jobId of [a, b]) await claim(jobId);
+    for (const jobId of [a, b]) {
+      await claim(jobId);
+      catalog.jobs.statuses.set(jobId, 'RUNNING');
+    }
     await catalog.clients.connectors.deleteConnector({ connectorId });
-    await poll(() => woken([a, b])).toEqual([a, b]);
+    expect(catalog.jobs.cancelled.filter((jobId) => [a, b].includes(jobId))).toEqual([a, b]);
+    // Once a has ended, it is b's turn; b is cancelled by then.
+    expect(woken([a])).toEqual([]);
   });
 
   it('without failing or delaying the call', async () => {
