@@ -1,9 +1,9 @@
-import { Readable } from 'node:stream';
 import { keepAlive } from '../../catalog-client/keep-alive.ts';
 import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
 import type { CommitSnapshotRequest } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { EncodedChanges } from './ahead/encoded-changes.ts';
+import { messagesAhead } from './ahead/messages-ahead.ts';
 
 type Request = NonNullable<CommitSnapshotRequest['request']>;
 
@@ -38,8 +38,6 @@ export interface Put {
 
 /** A stream ends after this many changes, at a position where the reader can resume. Its response confirms that the catalog has them. */
 const CHANGES_PER_STREAM = 50_000;
-/** Number of chunks, of about 1 MiB each, that are read ahead. */
-const CHUNKS_AHEAD = 2;
 /** Interval of heartbeats while the catalog makes a big snapshot visible, since nothing else reports progress then. */
 const FINISHING_BEAT_MS = 10_000;
 
@@ -64,15 +62,20 @@ async function send(put: PutChanges): Promise<Put> {
     const finishing = setInterval(() => part.ended && beat(0), FINISHING_BEAT_MS);
     const response = await deps.catalog.fileChanges
       .commitSnapshot(
-        ahead({
-          header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
-          changes: put.changes,
-          endsAfter: (changes) => !put.whole && (changes >= CHANGES_PER_STREAM || isOver()),
-          finish: () => encodeCommitRequest(put.finish()),
-          onRead: put.onRead,
-          part,
-          beat,
-        }),
+        messagesAhead(
+          keepAlive(
+            requests({
+              header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
+              changes: put.changes,
+              endsAfter: (changes) => !put.whole && (changes >= CHANGES_PER_STREAM || isOver()),
+              finish: () => encodeCommitRequest(put.finish()),
+              onRead: put.onRead,
+              part,
+              beat,
+            }),
+            () => NO_CHANGES,
+          ),
+        ),
         { signal },
       )
       .finally(() => clearInterval(finishing));
@@ -89,14 +92,6 @@ async function send(put: PutChanges): Promise<Put> {
 
 /** A request without effect. */
 const NO_CHANGES = encodeCommitRequest({ $case: 'changes', value: { changes: [] } });
-
-/** The stream's requests, read ahead; otherwise the worker would not read while the catalog writes. */
-function ahead(stream: Parameters<typeof requests>[0]): AsyncIterable<Uint8Array> {
-  return Readable.from(
-    keepAlive(requests(stream), () => NO_CHANGES),
-    { objectMode: true, highWaterMark: CHUNKS_AHEAD },
-  );
-}
 
 /** The requests of one stream: the header, changes up to a position where it may end or to the end, and `finish` at the end. */
 async function* requests(stream: {

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import type { FileChangeBatch, LiveFileCounts } from '../../../formats/table-reader.ts';
 import { FileChangeEncoder } from '../../../wire/file-change-encoder.ts';
+import { backlog } from './backlog.ts';
 
-/** Messages, of about 1 MiB each, that are encoded before the changes are asked for. */
-const MAX_MESSAGES_AHEAD = 2;
+/** Most messages, of about 1 MiB each, that are encoded before the changes are asked for. */
+const MAX_MESSAGES_AHEAD = 6;
 
 export interface EncodedBatch {
   /** The messages that are full; the rest of the changes is in the next ones, or in what `flush` returns. */
@@ -28,7 +29,7 @@ export class EncodedChanges {
     this.#batches = batches[Symbol.asyncIterator]();
   }
 
-  /** Reads up to two messages' worth before the first `next`, which throws the errors of this. */
+  /** Reads a few messages' worth before the first `next`, which throws the errors of this. */
   begin(): void {
     this.#reading = this.#readAhead();
     this.#reading.catch(() => {});
@@ -38,7 +39,10 @@ export class EncodedChanges {
   async next(): Promise<EncodedBatch | undefined> {
     this.#isTaken = true;
     await this.#reading;
-    return this.#ahead.shift() ?? this.#read();
+    const batch = this.#ahead.shift();
+    if (batch === undefined) return this.#read();
+    for (const message of batch.messages) backlog.remove(message);
+    return batch;
   }
 
   /** Returns the last message, or undefined if nothing is left. */
@@ -50,16 +54,19 @@ export class EncodedChanges {
   async close(): Promise<void> {
     this.#isTaken = true;
     await this.#batches.return?.();
+    await this.#reading?.catch(() => {});
+    for (const { messages } of this.#ahead.splice(0)) for (const message of messages) backlog.remove(message);
   }
 
   async #readAhead(): Promise<void> {
-    for (let messages = 0; messages < MAX_MESSAGES_AHEAD && !this.#isTaken; ) {
+    for (let messages = 0; backlog.mayHold(messages, MAX_MESSAGES_AHEAD) && !this.#isTaken; ) {
       const batch = await this.#read();
       if (batch === undefined) return;
       const before = this.#ahead.at(-1);
       // The encoder has the changes of both, so that a stream cannot end between them.
       if (before) before.position = undefined;
       this.#ahead.push(batch);
+      for (const message of batch.messages) backlog.add(message);
       messages += batch.messages.length;
     }
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
+import { backlog } from '../../../../src/activities/ingest/ahead/backlog.ts';
 import { ReadAhead } from '../../../../src/activities/ingest/ahead/read-ahead.ts';
 import { CodedError } from '../../../../src/errors.ts';
 import type { FileChange, FileChangeBatch, FileChangesOptions } from '../../../../src/formats/table-reader.ts';
@@ -57,20 +58,20 @@ async function sent(ahead: ReadAhead, snapshotId: bigint, options: { base?: bigi
   return { bytes: Buffer.concat(rest ? [...bytes, rest] : bytes), positions };
 }
 
-it('reads two messages of the next snapshot before its changes are asked for, and sends the same', async () => {
+it('reads six messages of the next snapshot before its changes are asked for, and sends the same', async () => {
   const reader = new Reader();
   const plain = await sent(new ReadAhead(reader, {}), 2n, { base: 1n });
   await using ahead = new ReadAhead(reader, {});
   ahead.begin(next(2n, 1n));
   // A message is full with the 11th batch of 100 KiB.
-  await settled(reader, 22);
+  await settled(reader, 66);
   await pause();
-  expect(reader.reads[1]).toEqual({ snapshotId: 2n, base: 1n, count: 22, isClosed: false });
+  expect(reader.reads[1]).toEqual({ snapshotId: 2n, base: 1n, count: 66, isClosed: false });
   const { bytes, positions } = await sent(ahead, 2n, { base: 1n });
   expect(bytes.equals(plain.bytes)).toBe(true);
   expect(plain.positions).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
   // What was read ahead is one part: a stream that ended within it would have more changes than its position states.
-  expect(positions).toEqual(plain.positions.map((position) => (position && position < 22 ? undefined : position)));
+  expect(positions).toEqual(plain.positions.map((position) => (position && position < 66 ? undefined : position)));
   expect(reader.reads).toHaveLength(2);
 });
 
@@ -83,7 +84,7 @@ it('reads no further once the changes are taken', async () => {
   const changes = await ahead.take(2n, { base: 1n });
   await changes.next();
   const { count } = reader.reads[0]!;
-  expect(count).toBeLessThan(22);
+  expect(count).toBeLessThan(66);
   await pause();
   expect(reader.reads[0]!.count).toBe(count);
   await changes.close();
@@ -98,7 +99,7 @@ it.each<[string, bigint, { base?: bigint; from?: number }]>([
   const reader = new Reader();
   await using ahead = new ReadAhead(reader, {});
   ahead.begin(next(2n, 1n));
-  await settled(reader, 22);
+  await settled(reader, 66);
   const { positions } = await sent(ahead, snapshotId, options);
   expect(positions).toHaveLength(100 - (options.from ?? 0));
   expect(reader.reads).toMatchObject([{ snapshotId: 2n }, { snapshotId, ...options }]);
@@ -109,7 +110,7 @@ it('closes what was begun if something else is begun or kept, or nothing more is
   const ahead = new ReadAhead(reader, {});
   ahead.begin(next(2n, 1n));
   ahead.begin(next(3n, 2n));
-  await settled(reader, 22);
+  await settled(reader, 66);
   await ahead.keepOnly(3n, 2n);
   expect(reader.reads.map(({ isClosed }) => isClosed)).toEqual([true, false]);
   await ahead.keepOnly(3n, 1n);
@@ -145,4 +146,18 @@ it('reads nothing ahead if it is not known what comes next', async () => {
   ahead.begin(async () => Promise.reject(new CodedError('UNAVAILABLE', 'no history')));
   expect((await sent(ahead, 2n, { base: 1n })).positions).toHaveLength(100);
   expect(reader.reads).toHaveLength(1);
+});
+
+it('shares one bound with all ingests of a worker, of which each gets some', async () => {
+  const readers = Array.from({ length: 30 }, () => new Reader());
+  const all = readers.map((reader) => new ReadAhead(reader, {}));
+  for (const ahead of all) ahead.begin(next(2n, 1n));
+  for (const reader of readers) await waitFor(() => expect(reader.reads[0]?.count).toBeGreaterThanOrEqual(22));
+  await pause();
+  const messages = readers.map((reader) => Math.floor(reader.reads[0]!.count / 11));
+  // 32 MiB are full with the second message of each of them, at the latest.
+  expect(Math.max(...messages)).toBeLessThanOrEqual(3);
+  expect(backlog.bytes).toBeLessThan(70 * 2 ** 20);
+  for (const ahead of all) await ahead[Symbol.asyncDispose]();
+  expect(backlog.bytes).toBe(0);
 });
