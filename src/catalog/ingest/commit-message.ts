@@ -15,7 +15,21 @@ export type CommitMessage =
   | { case: 'header'; header: Header }
   | { case: 'finish'; finish: Finish }
   | { case: 'groupFinish'; group: string }
-  | { case: 'changes'; count: number; parse(from: number, to: number): ParsedChange[] };
+  | {
+      case: 'changes';
+      count: number;
+      /** Of the whole message, in bytes. */
+      size: number;
+      parse(from: number, to: number): ParsedChange[];
+    };
+
+/** Reads the messages of a stream. @param read reads one: what a header and a finish may contain depends on the RPC */
+export async function* readMessages(
+  requests: AsyncIterable<Uint8Array>,
+  read: (bytes: Uint8Array) => CommitMessage,
+): AsyncGenerator<CommitMessage> {
+  for await (const bytes of requests) yield read(bytes);
+}
 
 /**
  * Reads one message of an Ingestion.CommitSnapshot stream. File changes are decoded later, when they are written, and then only as far as
@@ -60,6 +74,7 @@ function changesMessage(bytes: Uint8Array, slices: number[]): CommitMessage {
   return {
     case: 'changes',
     count: slices.length / 2,
+    size: bytes.length,
     parse(from, to) {
       const changes: ParsedChange[] = [];
       for (let index = from; index < to; index += 1) {

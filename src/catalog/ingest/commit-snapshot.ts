@@ -27,16 +27,13 @@ const STEP = 2000;
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
 /**
- * Stores the changes of a snapshot, as Ingestion.CommitSnapshot and TableStatistics.PutFileColumnStats describe it. Requests come as bytes.
+ * Stores the changes of one snapshot, as Ingestion.CommitSnapshot and TableStatistics.PutFileColumnStats describe it.
  *
  * A stream that ends without a finish leaves its changes staged, and `complete` is false in the response.
- *
- * @param read reads one request: what a header and a finish may contain depends on the RPC
  */
 export async function commitSnapshot(
   { database, purge }: ServiceDeps,
-  requests: AsyncIterable<Uint8Array>,
-  read: (bytes: Uint8Array) => CommitMessage,
+  messages: AsyncIterable<CommitMessage>,
 ): Promise<CommitSnapshotResponse> {
   const counts = { added: 0, removed: 0, rows: 0 };
   const pending: ParsedChange[] = [];
@@ -90,10 +87,9 @@ export async function commitSnapshot(
     ended = answer(counts, { complete: false, stagedGroups: await stagedGroups() });
   };
   try {
-    for await (const bytes of requests) {
-      const message = read(bytes);
+    for await (const message of messages) {
       if (message.case === 'header') {
-        if (header) throw invalid('header', 'was sent twice: a stream is for one snapshot');
+        if (header) throw invalid('header', 'was sent twice for one snapshot');
         header = checkedHeader(message.header);
         // The stream of a new snapshot is opened only if its changes do not fit in one transaction.
         if (!header.snapshot || header.replace) await write(header);
@@ -107,7 +103,7 @@ export async function commitSnapshot(
         for (let from = 0; from < message.count && !ended; ) {
           const to = Math.min(from + STEP - pending.length, message.count);
           pending.push(...message.parse(from, to));
-          pendingBytes += bytes.length;
+          pendingBytes += message.size;
           from = to;
           if (pending.length >= STEP || pendingBytes >= MAX_PENDING_BYTES) await write(header);
         }
@@ -187,6 +183,7 @@ function answer(
     rowsWritten: BigInt(counts.rows),
     tableUpdated: false,
     stagedGroups: [],
+    completeSnapshots: answered.complete ? 1 : 0,
     ...answered,
   };
 }

@@ -12,8 +12,8 @@ import { expireSnapshots, refsBySnapshot, snapshotFromRow } from '../store/snaps
 import { getTable, getTableRow } from '../store/tables/tables.ts';
 import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
 import { TABLE_MASK } from '../validation/table-checks.ts';
-import { readCommitMessage } from './commit-message.ts';
-import { commitSnapshot } from './commit-snapshot.ts';
+import { readCommitMessage, readMessages } from './commit-message.ts';
+import { commitSnapshots } from './commit-snapshots.ts';
 import { createSketchRpcs } from './sketch-rpcs.ts';
 
 const MAX_ITEMS = 1000;
@@ -53,7 +53,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
     },
 
     commitSnapshot: (requests) =>
-      commitSnapshot(deps, requests as unknown as AsyncIterable<Uint8Array>, readCommitMessage),
+      commitSnapshots(deps, readMessages(requests as unknown as AsyncIterable<Uint8Array>, readCommitMessage)),
 
     async updateTable(request) {
       const update = checkedTableUpdate(request, TABLE_MASK);

@@ -4,7 +4,7 @@ import {
   type TableStats,
 } from '../../generated/reconciler/v1/statistics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { readPutMessage } from '../ingest/commit-message.ts';
+import { readMessages, readPutMessage } from '../ingest/commit-message.ts';
 import { commitSnapshot } from '../ingest/commit-snapshot.ts';
 import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
@@ -52,7 +52,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
     },
 
     putFileColumnStats: (requests) =>
-      commitSnapshot(deps, requests as unknown as AsyncIterable<Uint8Array>, readPutMessage),
+      commitSnapshot(deps, readMessages(requests as unknown as AsyncIterable<Uint8Array>, readPutMessage)),
   };
 
   async function tableStats(tableId: string, stored: StoredSnapshot): Promise<TableStats> {
