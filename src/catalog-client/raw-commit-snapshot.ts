@@ -5,6 +5,9 @@ export function encodeCommitRequest(request: NonNullable<CommitSnapshotRequest['
   return CommitSnapshotRequest.encode({ request }).finish();
 }
 
+/** A request without effect, which keeps a call alive. */
+export const NO_CHANGES = encodeCommitRequest({ $case: 'changes', value: { changes: [] } });
+
 /** Defines Ingestion.CommitSnapshot with requests that are already serialized. */
 export const RawCommitSnapshotDefinition = {
   commitSnapshot: {

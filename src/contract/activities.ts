@@ -321,6 +321,8 @@ export interface TableHeartbeat extends HeartbeatDetails {
   cursor?: TableCursor;
   /** How many of the files come before the cursor's position. The others are read again unless all of them are stored. */
   filesBefore?: number;
+  /** Small snapshots that are on their way to the catalog, up to 200, with the numbers of their files. The next attempt counts those that are stored. */
+  sent?: [snapshotId: string, files: number][];
 }
 
 /** What an activity did to a table or view, as the job's report lists it. */

@@ -120,10 +120,10 @@ describe('an activity whose job has lost its claim', () => {
     const upstream = new HistoryUpstream();
     upstream.set(linear(1, 2));
     const { fileChanges } = catalog.clients;
-    let snapshots = 0;
-    // Only before the second snapshot of the second table: until then the claim is held.
+    let tables = 0;
+    // Only before the second table: until then the claim is held.
     const commitSnapshot: typeof fileChanges.commitSnapshot = async (requests, options) => {
-      if (++snapshots === 4) await loseClaim();
+      if (++tables === 2) await loseClaim();
       return fileChanges.commitSnapshot(requests, options);
     };
     const deps = {

@@ -82,9 +82,9 @@ describe('a pack whose slice is over', () => {
     const { upstream, pack } = await connect();
     passTime(upstream, { table: 'c', snapshotId: 1n, position: 0 }, 60_000);
     expect(await run(() => pack({ sliceSeconds: 60 }))).toMatchObject({
-      counts: { snapshotsIngested: 4, filesIngested: 9, tablesChanged: 2 },
+      counts: { snapshotsIngested: 5, filesIngested: 10, tablesChanged: 2 },
       done: 3,
-      again: [{ table: 2, cursor: { snapshotId: '1', position: 1 }, changed: true }],
+      again: [{ table: 2, cursor: {}, changed: true }],
     });
     expect(upstream.reads.map(({ table }) => table)).not.toContain('d');
   });

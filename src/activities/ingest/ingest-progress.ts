@@ -19,6 +19,8 @@ export class IngestProgress {
   /** Where the next attempt or slice continues. */
   cursor?: TableCursor;
   unreadable?: UnreadableSnapshots;
+  /** Snapshots that are on their way to the catalog. */
+  sent: NonNullable<TableHeartbeat['sent']> = [];
   /** In the catalog. A full rescan writes only what differs. */
   rowsWritten = 0;
 
@@ -38,10 +40,20 @@ export class IngestProgress {
       this.snapshots += 1;
       this.files = filesIngested;
     }
+    for (const [snapshotId, files] of resume?.sent ?? []) {
+      if (!captured.has(BigInt(snapshotId))) continue;
+      this.snapshots += 1;
+      this.files += files;
+    }
   }
 
   beat(): void {
-    this.#input.heartbeat.beat({ counts: this.counts, cursor: this.place } satisfies TableHeartbeat);
+    const { counts, place: cursor, sent } = this;
+    this.#input.heartbeat.beat({
+      counts,
+      cursor,
+      ...(sent.length > 0 && { sent: [...sent] }),
+    } satisfies TableHeartbeat);
   }
 
   /** What the next attempt or slice gets. */

@@ -1,3 +1,4 @@
+import { isClaimLost } from '../../catalog-client/claim.ts';
 import type { TableSplit } from '../../contract/activities.ts';
 import type { CodedError } from '../../errors.ts';
 import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
@@ -5,9 +6,10 @@ import { nearestCaptured } from '../plan/snapshot-plan.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
 import { isCatalogAway } from '../runtime/failures.ts';
-import { dueSnapshots } from './ahead/due-snapshots.ts';
+import { type DueSnapshot, dueSnapshots } from './ahead/due-snapshots.ts';
 import { Peekable } from './ahead/peekable.ts';
 import { type NextChanges, ReadAhead } from './ahead/read-ahead.ts';
+import { sendSmallSnapshots } from './ahead/small-snapshots.ts';
 import { isDataLoss } from './changed-table.ts';
 import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
@@ -60,27 +62,36 @@ async function ingestReadable(
   const { tableId } = plan.ensured.stored;
   const { messages } = plan.snapshots;
   const captured = new Set(plan.snapshots.captured);
-  const newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
+  let newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
   const schemaIds = new Set(plan.olderSchemaIds).add(reader.descriptor.currentSchemaId);
   let moved = false;
   const due = new Peekable(dueSnapshots(plan, reader, progress));
-  for await (const { snapshot, isTried, isLast } of due) {
+  /** It was sent with others, and could not be stored. */
+  let failed: DueSnapshot | undefined;
+  for (let next = await due.peek(); next; next = await due.peek()) {
     heartbeat.signal.throwIfAborted();
-    const { snapshotId, schemaId } = snapshot;
+    const { snapshot, isTried, isLast } = next;
+    const { snapshotId } = snapshot;
     const stored = messages.get(snapshotId);
-    if (schemaId !== undefined && !schemaIds.has(schemaId)) {
-      schemaIds.add(schemaId);
+    if (hasNewSchema(snapshot)) {
+      schemaIds.add(snapshot.schemaId as number);
       await plan.ensured.newTable?.create();
       await putSchemaOf(deps, tableId, snapshot, reader.descriptor);
     }
     if (plan.capture.mode === 'METADATA_ONLY') {
+      await due.next();
       if (await putMetadata(deps, tableId, snapshot, stored)) progress.rowsWritten += 1;
       if (!stored) progress.snapshots += 1;
       if (endsSlice(snapshotId, isLast)) return { captured, moved, isComplete: false };
       continue;
     }
-    const newest = newestCapturedBefore(snapshotId);
-    const put = putOf(snapshot, { plan, input, reader, ahead, progress, captured, newest });
+    const last = await ingestSmall();
+    if (last) {
+      if (endsSlice(last.snapshot.snapshotId, last.isLast)) return { captured, moved, isComplete: false };
+      continue;
+    }
+    await due.next();
+    const put = putNext(snapshot);
     put.onRead = () => ahead.begin(async () => (progress.isOver ? undefined : nextChanges(snapshotId)));
     let ingested = await unlessLost(put, input);
     // Only the base may be lost.
@@ -109,6 +120,59 @@ async function ingestReadable(
     if (endsSlice(snapshotId, isLast)) return { captured, moved, isComplete: false };
   }
   return { captured, moved, isComplete: true };
+
+  /** @returns the last of some snapshots with few changes, which are ingested; undefined if the next one is to be ingested by itself */
+  async function ingestSmall(): Promise<DueSnapshot | undefined> {
+    const sent: DueSnapshot[] = [];
+    const small = sendSmallSnapshots({
+      ahead,
+      // Those with more are divided into groups.
+      maxChanges: input.split?.above ?? Number.POSITIVE_INFINITY,
+      async next() {
+        const item = progress.isOver ? undefined : await due.peek();
+        if (!item || item === failed || hasNewSchema(item.snapshot)) return undefined;
+        const put = putNext(item.snapshot);
+        return put.before || put.resume !== undefined ? undefined : put;
+      },
+      async onSent(files) {
+        const { value } = await due.next();
+        sent.push(value);
+        progress.sent.push([String(value.snapshot.snapshotId), files]);
+        captured.add(value.snapshot.snapshotId);
+        progress.beat();
+      },
+      beat: () => progress.beat(),
+    });
+    const response = await small.catch((error: unknown) => {
+      if (heartbeat.signal.aborted || isCatalogAway(error) || isClaimLost(error)) throw error;
+      // By itself, it is ingested in another way, or fails again.
+      return undefined;
+    });
+    const stored = response?.completeSnapshots ?? 0;
+    const again = sent.splice(stored);
+    progress.sent = [];
+    [failed] = again;
+    if (again.length > 0) {
+      for (const { snapshot } of again) captured.delete(snapshot.snapshotId);
+      due.putBack(again);
+      newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
+    }
+    if (!response) return undefined;
+    progress.snapshots += stored;
+    progress.files += Number(response.filesAdded + response.filesRemoved);
+    progress.rowsWritten += Number(response.rowsWritten);
+    moved ||= response.tableUpdated;
+    return sent.at(-1);
+  }
+
+  function hasNewSchema({ schemaId }: SnapshotDescriptor): boolean {
+    return schemaId !== undefined && !schemaIds.has(schemaId);
+  }
+
+  function putNext(snapshot: SnapshotDescriptor): PutSnapshot {
+    const newest = newestCapturedBefore(snapshot.snapshotId);
+    return putOf(snapshot, { plan, input, reader, ahead, progress, captured, newest });
+  }
 
   /** What is read after this snapshot, if that comes in. */
   async function nextChanges(snapshotId: bigint): Promise<NextChanges | undefined> {

@@ -1,5 +1,5 @@
 import { keepAlive } from '../../catalog-client/keep-alive.ts';
-import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
+import { encodeCommitRequest, NO_CHANGES } from '../../catalog-client/raw-commit-snapshot.ts';
 import type { CommitSnapshotRequest } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { EncodedChanges } from './ahead/encoded-changes.ts';
@@ -89,9 +89,6 @@ async function send(put: PutChanges): Promise<Put> {
   }
   return sum;
 }
-
-/** A request without effect. */
-const NO_CHANGES = encodeCommitRequest({ $case: 'changes', value: { changes: [] } });
 
 /** The requests of one stream: the header, changes up to a position where it may end or to the end, and `finish` at the end. */
 async function* requests(stream: {

@@ -77,6 +77,8 @@ export class HistoryUpstream implements UpstreamCatalog {
   readonly broken = new Set<bigint>();
   /** Files that each snapshot adds. */
   filesEach = 1;
+  /** Characters by which paths are longer: the changes of a snapshot are a message of 1 MiB, or more. */
+  padding = 0;
   /** Each change is a batch of its own, after which a reader can continue. */
   inParts = false;
   /** The metadata contains the numbers of live files. */
@@ -203,7 +205,7 @@ class HistoryReader implements TableReader {
   }
 
   #path(snapshotId: bigint, file: number): string {
-    return `${this.#location}/data/${snapshotId}-${file}.parquet`;
+    return `${this.#location}/data/${'x'.repeat(this.#upstream.padding)}${snapshotId}-${file}.parquet`;
   }
 
   #added(snapshotId: bigint, file: number): FileChange {

@@ -1,7 +1,7 @@
-/** Most bytes of messages that a worker's ingests hold together. Each may hold some however many there are: see `mayHold`. */
+/** Most bytes of messages that a worker's ingests hold together. */
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Messages, of about 1 MiB each, that an ingest may hold even if the others hold all. */
-const ALWAYS = 2;
+/** What an ingest may hold even if the others hold all. */
+const ALWAYS = 2 * 1024 * 1024;
 
 /**
  * Counts the encoded messages that were read ahead, and wait to be sent, over all ingests of a worker. One ingest alone may run several MiB
@@ -10,17 +10,14 @@ const ALWAYS = 2;
 class Backlog {
   #bytes = 0;
 
-  /** Whether an ingest that holds this many messages, and wants up to `most`, may read one more. */
-  mayHold(messages: number, most: number): boolean {
-    return messages < ALWAYS || (messages < most && this.#bytes < MAX_BYTES);
+  /** Whether an ingest that holds this many bytes, and wants up to `most`, may read on. */
+  mayHold(bytes: number, most: number): boolean {
+    return bytes < ALWAYS || (bytes < most && this.#bytes < MAX_BYTES);
   }
 
-  add(message: Uint8Array): void {
-    this.#bytes += message.byteLength;
-  }
-
-  remove(message: Uint8Array): void {
-    this.#bytes -= message.byteLength;
+  /** @param bytes that an ingest holds from now on, or fewer than zero if it holds less */
+  change(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   get bytes(): number {

@@ -3,8 +3,10 @@ import type { FileChangeBatch, LiveFileCounts } from '../../../formats/table-rea
 import { FileChangeEncoder } from '../../../wire/file-change-encoder.ts';
 import { backlog } from './backlog.ts';
 
-/** Most messages, of about 1 MiB each, that are encoded before the changes are asked for. */
-const MAX_MESSAGES_AHEAD = 6;
+/** How many bytes of messages are encoded before the changes are asked for. */
+const MAX_BYTES_AHEAD = 6 * 1024 * 1024;
+/** What takes longer to be read is sent while it is read. */
+const MAX_WHOLE_MS = 1_000;
 
 export interface EncodedBatch {
   /** The messages that are full; the rest of the changes is in the next ones, or in what `flush` returns. */
@@ -15,6 +17,13 @@ export interface EncodedBatch {
   position?: number;
 }
 
+export interface WholeChanges {
+  /** Absent if nothing changes. */
+  message?: Uint8Array;
+  /** Number of changes. */
+  changes: number;
+}
+
 /** Changes of one snapshot as messages for the catalog, read and encoded batch by batch. */
 export class EncodedChanges {
   /** Numbers of the added files that were read. */
@@ -22,7 +31,11 @@ export class EncodedChanges {
   readonly #batches: AsyncIterator<FileChangeBatch>;
   readonly #encoder = new FileChangeEncoder();
   readonly #ahead: EncodedBatch[] = [];
+  /** In `#ahead`. */
+  #bytes = 0;
   #reading?: Promise<void>;
+  /** Whether all changes were read ahead, within a second and without a full message. */
+  #isWhole?: Promise<boolean>;
   #isTaken = false;
 
   constructor(batches: AsyncIterable<FileChangeBatch>) {
@@ -31,8 +44,23 @@ export class EncodedChanges {
 
   /** Reads a few messages' worth before the first `next`, which throws the errors of this. */
   begin(): void {
-    this.#reading = this.#readAhead();
-    this.#reading.catch(() => {});
+    this.#isWhole = new Promise((resolve) => {
+      const late = setTimeout(resolve, MAX_WHOLE_MS, false);
+      this.#reading = this.#readAhead(resolve).finally(() => clearTimeout(late));
+      this.#reading.catch(() => resolve(false));
+    });
+  }
+
+  /**
+   * Returns the changes that were begun, if they are up to `most` and less than a full message. Undefined if there are more, or they cannot be read:
+   * `next` has them, or throws.
+   */
+  async whole(most: number): Promise<WholeChanges | undefined> {
+    if (!(await this.#isWhole)) return undefined;
+    const changes = this.#ahead.reduce((sum, batch) => sum + batch.changes, 0);
+    if (changes > most) return undefined;
+    this.#ahead.length = 0;
+    return { changes, message: this.#encoder.flush() };
   }
 
   /** Undefined at the end. @throws the errors of the reader; CodedError FAILED_PRECONDITION if a change is too large */
@@ -41,7 +69,7 @@ export class EncodedChanges {
     await this.#reading;
     const batch = this.#ahead.shift();
     if (batch === undefined) return this.#read();
-    for (const message of batch.messages) backlog.remove(message);
+    this.#hold(-bytesOf(batch));
     return batch;
   }
 
@@ -55,20 +83,27 @@ export class EncodedChanges {
     this.#isTaken = true;
     await this.#batches.return?.();
     await this.#reading?.catch(() => {});
-    for (const { messages } of this.#ahead.splice(0)) for (const message of messages) backlog.remove(message);
+    this.#ahead.length = 0;
+    this.#hold(-this.#bytes);
   }
 
-  async #readAhead(): Promise<void> {
-    for (let messages = 0; backlog.mayHold(messages, MAX_MESSAGES_AHEAD) && !this.#isTaken; ) {
+  async #readAhead(isWhole: (isWhole: boolean) => void): Promise<void> {
+    while (backlog.mayHold(this.#bytes, MAX_BYTES_AHEAD) && !this.#isTaken) {
       const batch = await this.#read();
-      if (batch === undefined) return;
+      if (batch === undefined) return isWhole(this.#bytes === 0);
       const before = this.#ahead.at(-1);
       // The encoder has the changes of both, so that a stream cannot end between them.
       if (before) before.position = undefined;
       this.#ahead.push(batch);
-      for (const message of batch.messages) backlog.add(message);
-      messages += batch.messages.length;
+      if (batch.messages.length > 0) isWhole(false);
+      this.#hold(bytesOf(batch));
     }
+    isWhole(false);
+  }
+
+  #hold(bytes: number): void {
+    this.#bytes += bytes;
+    backlog.change(bytes);
   }
 
   async #read(): Promise<EncodedBatch | undefined> {
@@ -84,4 +119,8 @@ export class EncodedChanges {
     }
     return { messages, changes: value.changes.length, position: value.position };
   }
+}
+
+function bytesOf({ messages }: EncodedBatch): number {
+  return messages.reduce((sum, message) => sum + message.byteLength, 0);
 }

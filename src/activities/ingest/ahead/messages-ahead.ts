@@ -1,28 +1,33 @@
 import { backlog } from './backlog.ts';
 
-/** Most messages, of about 1 MiB each, that a stream reads ahead of the catalog. */
-const MAX_MESSAGES = 8;
+/** How far a stream reads ahead of the catalog. */
+const MAX_BYTES = 8 * 1024 * 1024;
 
 /** Passes messages on, and reads the next ones while the receiver works: otherwise the worker would not read while the catalog writes. */
 export async function* messagesAhead(messages: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const source = messages[Symbol.asyncIterator]();
   const ready: Uint8Array[] = [];
+  let held = 0;
   let hasEnded = false;
   let reading: Promise<void> | undefined;
+  const hold = (bytes: number) => {
+    held += bytes;
+    backlog.change(bytes);
+  };
   /** A failed read stays in `reading`: whoever waits for it gets the error after the messages before it. */
   const read = (): void => {
     reading ??= source.next().then(({ done, value }) => {
       reading = undefined;
-      hasEnded = Boolean(done);
-      if (done) return;
+      hasEnded ||= Boolean(done);
+      if (hasEnded) return;
       ready.push(value);
-      backlog.add(value);
+      hold(value.byteLength);
       readMore();
     });
     reading?.catch(() => {});
   };
   const readMore = () => {
-    if (!hasEnded && backlog.mayHold(ready.length, MAX_MESSAGES)) read();
+    if (!hasEnded && backlog.mayHold(held, MAX_BYTES)) read();
   };
 
   try {
@@ -33,14 +38,13 @@ export async function* messagesAhead(messages: AsyncIterable<Uint8Array>): Async
       }
       const message = ready.shift();
       if (message === undefined) return;
-      backlog.remove(message);
+      hold(-message.byteLength);
       readMore();
       yield message;
     }
   } finally {
-    for (const message of ready) backlog.remove(message);
-    ready.length = 0;
     hasEnded = true;
+    hold(-held);
     await source.return?.();
   }
 }

@@ -1,10 +1,11 @@
 import type { FileChangesOptions, TableReader } from '../../../formats/table-reader.ts';
-import { EncodedChanges } from './encoded-changes.ts';
+import { EncodedChanges, type WholeChanges } from './encoded-changes.ts';
 
 /** Changes that can be begun early: those of a snapshot from its start. */
 export interface NextChanges {
   snapshotId: bigint;
-  base: bigint;
+  /** Absent if all files are read. */
+  base?: bigint;
 }
 
 type Begun = NextChanges & { changes: EncodedChanges };
@@ -53,6 +54,18 @@ export class ReadAhead implements AsyncDisposable {
     if (begun && from === undefined) return begun.changes;
     await begun?.changes.close();
     return this.#changes(snapshotId, { base, from });
+  }
+
+  /** Returns the changes of a snapshot from its start, if they are few: up to `most`. Otherwise they are begun: `take` returns them. */
+  async takeSmall(next: NextChanges, most: number): Promise<WholeChanges | undefined> {
+    await this.keepOnly(next.snapshotId, next.base);
+    if (!(await this.#begun)) this.begin(async () => next);
+    const begun = await this.#begun;
+    const small = await begun?.changes.whole(most);
+    if (!begun || !small) return undefined;
+    this.#begun = undefined;
+    await begun.changes.close();
+    return small;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
