@@ -90,11 +90,14 @@ export class UnityConnector implements UpstreamCatalog {
       if (items.length === size) {
         return { items, otherKinds, nextToken: page.positionAfter(items.at(-1)?.name as string) };
       }
+      const name = { ...at, table: info.name };
       if (!isDelta(info)) {
         if (!isView(info)) otherKinds += 1;
+        // It may have been a table when it was last listed.
+        this.#listed.take(name);
         continue;
       }
-      this.#listed.keep({ ...at, table: info.name }, info);
+      this.#listed.keep(name, info);
       items.push({ namespace, name: info.name, format: 'DELTA' });
     }
     return { items, otherKinds, ...(page.next && { nextToken: page.next }) };
@@ -190,10 +193,16 @@ export class UnityConnector implements UpstreamCatalog {
   async #request(name: UnityName): Promise<TableInfo> {
     const info = await this.#options.api.table(name);
     if (isDelta(info)) return info;
-    const kind = info.browseOnly
-      ? 'it may only be browsed'
-      : `its type is ${info.type}, its format ${info.format || 'none'}`;
-    throw new CodedError('FAILED_PRECONDITION', `${nameText(name)} is not a Delta table that can be read: ${kind}`);
+    if (info.browseOnly) {
+      throw new CodedError(
+        'PERMISSION_DENIED',
+        `table ${nameText(name)} may only be browsed: grant SELECT on it, and USE on its schema and catalog`,
+      );
+    }
+    throw new CodedError(
+      'NOT_FOUND',
+      `there is no Delta table ${nameText(name)}: the object of this name has the type ${info.type} and the format ${info.format || 'none'}`,
+    );
   }
 
   async #requestView(name: UnityName): Promise<TableInfo & ViewInfo> {

@@ -121,15 +121,35 @@ describe('an external table', () => {
 });
 
 it.each([
-  ['a view', { table_type: 'VIEW', data_source_format: undefined }, /its type is VIEW, its format none/],
-  ['an Iceberg table', { data_source_format: 'ICEBERG' }, /its format ICEBERG/],
-  ['a table without a location', {}, /no storage_location of table main\.s\.t/],
-])('%s cannot be opened', async (_, object, problem) => {
+  [
+    'a view',
+    { table_type: 'VIEW', data_source_format: undefined },
+    'NOT_FOUND',
+    /has the type VIEW and the format none/,
+  ],
+  ['an Iceberg table', { data_source_format: 'ICEBERG' }, 'NOT_FOUND', /the format ICEBERG/],
+  [
+    'a table that may only be browsed',
+    { browse_only: true },
+    'PERMISSION_DENIED',
+    /main\.s\.t may only be browsed: grant/,
+  ],
+  ['a table without a location', {}, 'FAILED_PRECONDITION', /no storage_location of table main\.s\.t/],
+])('%s cannot be opened', async (_, object, code, problem) => {
   server.add('main', 's', { name: 't', ...object });
   await expect((await openUnity(server)).openTable(TABLE)).rejects.toMatchObject({
-    code: 'FAILED_PRECONDITION',
+    code,
     message: expect.stringMatching(problem),
   });
+});
+
+it('a table that has become a view is gone, also if it was listed before', async () => {
+  const table = server.add('main', 's', { name: 't', storage_location: `file://${FIXTURE}` });
+  const upstream = await openUnity(server);
+  await upstream.listTables(['s'], { size: 10 });
+  Object.assign(table, { table_type: 'VIEW', data_source_format: undefined, view_definition: 'select 1' });
+  await upstream.listTables(['s'], { size: 10 });
+  await expect(upstream.fingerprint(TABLE)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
 it('a table that does not exist is NOT_FOUND', async () => {
