@@ -26,8 +26,7 @@ const limiters = new LruCache<string, Limiter>(1_000);
  */
 export const AZURE: CloudService = {
   place: azurePath,
-  hasKeys: (properties) => hasKeys(properties, 'abfss://'),
-  access: async (place, properties, options) => new AzureAccess(place, properties, options) as CloudAccess<object>,
+  access: async (host, properties, options) => new AzureAccess(host, properties, options) as CloudAccess<object>,
 };
 
 class AzureAccess implements CloudAccess<AzureCredential> {
@@ -38,11 +37,7 @@ class AzureAccess implements CloudAccess<AzureCredential> {
   /** The account's endpoint, without a slash at its end. */
   readonly #endpoint: URL;
 
-  constructor(
-    { account: host }: Place,
-    properties: Properties,
-    { vended, own }: { vended?: Properties; own?: Properties },
-  ) {
+  constructor(host: string, properties: Properties, { vended, own }: { vended?: Properties; own?: Properties }) {
     const named = namedEndpoint(properties, host);
     const isVended = vended !== undefined && hasKeys(vended, 'abfss://');
     if (named !== undefined && own !== undefined && !isVended && namedEndpoint(own, host) !== named) {

@@ -2,7 +2,7 @@ import { CodedError } from '../../errors.ts';
 import type { Token } from '../cloud/credentials.ts';
 import type { ForwardProxy } from '../proxy/proxy.ts';
 import { azureCliToken } from './azure-cli.ts';
-import { isMachineOfCloud, managedIdentityToken } from './managed-identity.ts';
+import { instanceMetadata, managedIdentityToken } from './managed-identity.ts';
 import { principalToken } from './principal.ts';
 
 /**
@@ -27,7 +27,7 @@ export async function workerToken(options: {
   if (tenantId && clientId && tokenFile) return principalToken({ tenantId, clientId, tokenFile }, options.proxy);
   const tried: string[] = ['AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET are not all set'];
   if (env.IDENTITY_ENDPOINT) return managedIdentityToken(clientId);
-  if (await isMachineOfCloud()) {
+  if (await instanceMetadata.responds()) {
     try {
       return await managedIdentityToken(clientId);
     } catch (error) {

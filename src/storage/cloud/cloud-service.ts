@@ -3,6 +3,7 @@ import type { HttpRequest, HttpSettings } from '../http/send-request.ts';
 import type { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat } from '../object-store.ts';
 import type { StoreOptions } from '../store-options.ts';
+import type { OpenAccess } from './accesses.ts';
 import type { Refusal } from './cloud-errors.ts';
 import type { Credentials } from './credentials.ts';
 
@@ -22,18 +23,8 @@ export interface Place {
 export interface CloudService {
   /** @throws CodedError `INVALID_ARGUMENT` for a path that names no bucket */
   place(path: string, properties: Properties): Place;
-  /** Whether the properties contain credentials for this service. */
-  hasKeys(properties: Properties): boolean;
-  /**
-   * @param options.vended the properties that a catalog vended for the path; they are contained in `properties`
-   * @param options.own see `StoreOptions`
-   * @throws CodedError `FAILED_PRECONDITION` for a missing or invalid property
-   */
-  access(
-    place: Place,
-    properties: Properties,
-    options: { vended?: Properties; own?: Properties },
-  ): Promise<CloudAccess<object>>;
+  /** @throws CodedError `FAILED_PRECONDITION` for a missing or invalid property */
+  access: OpenAccess<CloudAccess<object>>;
 }
 
 /** Access to one account or service with one set of properties. Requests are returned without their authorization. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { CodedError } from '../../errors.ts';
+import { checkedLength, rangeHeader } from '../http/object-range.ts';
 import { readBody } from '../http/read-body.ts';
 import { StatusError, statusError, textOf } from '../http/responses.ts';
 import { withRetries } from '../http/retries.ts';
@@ -8,11 +9,10 @@ import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import { compareKeys, keyOf } from '../sorted-pages.ts';
 import type { StoreOptions } from '../store-options.ts';
-import { TooLargeError } from '../too-large-error.ts';
 import type { Usage } from '../usage.ts';
+import { type Access, Accesses } from './accesses.ts';
 import { cloudError, type Refusal } from './cloud-errors.ts';
-import type { CloudAccess, CloudService, ListedPage, Place, Properties } from './cloud-service.ts';
-import { overlaid } from './identity.ts';
+import type { CloudAccess, CloudService, ListedPage, Place } from './cloud-service.ts';
 
 /** Maximum concurrent requests per store. */
 const REQUESTS_PER_STORE = 32;
@@ -27,18 +27,13 @@ const MAX_PAGE_BYTES = 64 * 1024 * 1024;
  */
 export class CloudStore implements ObjectStore {
   readonly #service: CloudService;
-  readonly #options: Pick<StoreOptions, 'reread' | 'vended' | 'own'>;
-  /** With the secrets as they were last read. */
-  #properties: Properties;
+  readonly #accesses: Accesses<CloudAccess<object>>;
   readonly #usage: Usage;
   readonly #limiter = new Limiter(REQUESTS_PER_STORE);
-  /** By the vended properties, or the store's own properties if none are vended, and by account. */
-  #accesses = new WeakMap<object, Map<string, Promise<CloudAccess<object>>>>();
 
-  constructor(service: CloudService, { properties, usage, ...options }: Omit<StoreOptions, 'localRoots'>) {
+  constructor(service: CloudService, { usage, ...options }: Omit<StoreOptions, 'localRoots'>) {
     this.#service = service;
-    this.#options = options;
-    this.#properties = properties;
+    this.#accesses = new Accesses(options, service.access);
     this.#usage = usage;
   }
 
@@ -47,13 +42,14 @@ export class CloudStore implements ObjectStore {
     { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number },
   ): Promise<Uint8Array> {
     if (end !== undefined && end <= start) return new Uint8Array(0);
-    const ranged = start > 0 || end !== undefined;
-    const range = ranged ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
+    const range = rangeHeader(start, end);
     return this.#call(path, 'read', (access, place) => ({
       request: access.getRequest(place, range),
       result: async (response) => {
-        const length = checkedLength(response, { path, range, maxBytes, where: access.where });
-        const problem = access.checkRead?.(response.headers);
+        const { headers, statusCode } = response;
+        const announced = { length: Number(headers['content-length'] ?? Number.NaN), isRange: statusCode === 206 };
+        const length = checkedLength(announced, { path, range, maxBytes, where: access.where });
+        const problem = access.checkRead?.(headers);
         if (problem !== undefined) throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${problem}`);
         return readBody(response, length, this.#usage);
       },
@@ -117,14 +113,14 @@ export class CloudStore implements ObjectStore {
     verb: 'read' | 'list',
     plan: (access: CloudAccess<object>, at: Place) => Call<T>,
   ): Promise<T> {
-    const at = this.#service.place(path, this.#properties);
+    const at = this.#service.place(path, this.#accesses.properties);
     if (at.key === '' && verb === 'read') {
       throw new CodedError(
         'FAILED_PRECONDITION',
         `cannot read ${path}: it is a bucket or container; expected an object`,
       );
     }
-    let current = await this.#access(path, at);
+    let current = await this.#accesses.of(path, at.account);
     // Waits before taking a slot of the limiter, so that it does not delay other connectors.
     await this.#usage.gate?.();
     let isAdmitted = true;
@@ -143,7 +139,7 @@ export class CloudStore implements ObjectStore {
         } catch (error) {
           if (!isFirst || !(await this.#renewed(path, at, current, used, error)))
             throw failure(error, access, path, verb);
-          current = await this.#access(path, at);
+          current = await this.#accesses.of(path, at.account);
         }
       }
     });
@@ -166,49 +162,19 @@ export class CloudStore implements ObjectStore {
     throw error;
   }
 
-  async #access(path: string, at: Place, refused?: Properties): Promise<Access> {
-    const vended = await this.#options.vended?.(path, refused);
-    const identity = vended ?? this.#properties;
-    const known = this.#accesses.get(identity) ?? new Map<string, Promise<CloudAccess<object>>>();
-    this.#accesses.set(identity, known);
-    let access = known.get(at.account);
-    if (access === undefined) {
-      const properties = vended === undefined ? this.#properties : overlaid(this.#properties, vended);
-      access = this.#service.access(at, properties, { own: this.#options.own, ...(vended && { vended }) });
-      known.set(at.account, access);
-      access.catch(() => known.delete(at.account));
-    }
-    return { access: await access, vended };
-  }
-
-  /**
-   * Looks for other credentials after a refusal: new ones from the catalog if they are vended, otherwise a new token and the connector's own
-   * secrets, read again at their source.
-   *
-   * @returns whether there are others now
-   */
+  /** @returns whether there are other credentials now */
   async #renewed(
     path: string,
     at: Place,
-    { access, vended }: Access,
+    { access, vended }: Access<CloudAccess<object>>,
     used: object | undefined,
     error: unknown,
   ): Promise<boolean> {
     if (used === undefined || !(error instanceof StatusError)) return false;
-    const isBad = error.status === 401 || refusalOf(access, error).isBadCredential;
-    if (!isBad && error.status !== 403) return false;
-    if (vended !== undefined && this.#service.hasKeys(vended)) {
-      if (!isBad) return false;
-      const next = await this.#access(path, at, vended).catch(() => undefined);
-      return next !== undefined && next.vended !== vended;
-    }
-    if (await access.credentials.renew(used)) return true;
-    const before = this.#properties;
-    const properties = await this.#options.reread?.(before);
-    if (properties === undefined || properties === before) return false;
-    this.#properties = properties;
-    this.#accesses = new WeakMap();
-    return true;
+    const isBadCredential = error.status === 401 || refusalOf(access, error).isBadCredential === true;
+    if (!isBadCredential && error.status !== 403) return false;
+    const renew = () => access.credentials.renew(used);
+    return this.#accesses.renewed(path, at.account, vended, { isBadCredential, renew });
   }
 }
 
@@ -218,12 +184,6 @@ interface Call<T> {
   result: (response: IncomingMessage) => Promise<T>;
   /** The result of a response with another status than 200 or 206. Undefined if it is an error. */
   other?: (error: StatusError) => T | undefined;
-}
-
-/** How a path is accessed, and the properties that were vended for it. */
-interface Access {
-  access: CloudAccess<object>;
-  vended?: Properties;
 }
 
 function refusalOf(access: CloudAccess<object>, { headers, body }: StatusError): Refusal {
@@ -237,26 +197,4 @@ function failure(error: unknown, access: CloudAccess<object>, path: string, verb
     credentials: access.credentials.name,
     refusal: (status) => refusalOf(access, status),
   });
-}
-
-/** Checks the announced length before memory is allocated. */
-function checkedLength(
-  { headers, statusCode }: IncomingMessage,
-  { path, range, maxBytes, where }: { path: string; range?: string; maxBytes: number; where: string },
-): number {
-  const length = Number(headers['content-length'] ?? Number.NaN);
-  if (Number.isNaN(length)) {
-    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} sent no Content-Length`);
-  }
-  // An empty object has no ranges.
-  if (range !== undefined && statusCode !== 206 && length > 0) {
-    throw new CodedError(
-      'UNIMPLEMENTED',
-      `cannot read ${path}: ${where} ignored the requested range (${range}) and returned the whole object`,
-    );
-  }
-  if (length > maxBytes) {
-    throw new TooLargeError(`${path} has ${length} bytes to read; the limit is ${maxBytes}`, length);
-  }
-  return length;
 }

@@ -23,7 +23,6 @@ const limiters = new LruCache<string, Limiter>(1_000);
 /** Google Cloud Storage by its JSON API. https://cloud.google.com/storage/docs/json_api/v1 */
 export const GCS: CloudService = {
   place: gcsPath,
-  hasKeys: (properties) => hasKeys(properties, 'gs://'),
   access: async (_, properties, options) => new GcsAccess(properties, options) as CloudAccess<object>,
 };
 

@@ -5,20 +5,18 @@ import { CodedError } from '../../errors.ts';
 import type { AwsCredentials } from '../aws/credentials.ts';
 import { BAD_CREDENTIALS, mayBeRefused } from '../aws/errors.ts';
 import { admit, type CallOptions } from '../aws/request-handler.ts';
-import { hasKeys, overlaid } from '../cloud/identity.ts';
+import { type Access, Accesses } from '../cloud/accesses.ts';
+import { checkedLength, rangeHeader } from '../http/object-range.ts';
 import { readBody, TruncatedBodyError } from '../http/read-body.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import { compareKeys, entriesOf, keyOf, sortedPages } from '../sorted-pages.ts';
 import type { StoreOptions } from '../store-options.ts';
-import { TooLargeError } from '../too-large-error.ts';
 import type { Usage } from '../usage.ts';
 import { directGet, type GetResult } from './direct-get.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
-
-type Properties = StoreOptions['properties'];
 
 /** Maximum concurrent requests per store. */
 const REQUESTS_PER_STORE = 32;
@@ -26,6 +24,8 @@ const REQUESTS_PER_STORE = 32;
 const BODY_ATTEMPTS = 4;
 /** Maximum time for a request that is not for an object, including its retries. */
 const MAX_REQUEST_MS = 120_000;
+/** S3 has no accounts: all of its buckets are read with the same keys. */
+const ACCOUNT = '';
 /** Directory buckets (S3 Express One Zone) list in no order, and cannot start after a key. */
 const DIRECTORY_BUCKET = /--x-s3$/;
 
@@ -37,17 +37,12 @@ const DIRECTORY_BUCKET = /--x-s3$/;
  * `DEADLINE_EXCEEDED` name the endpoint, `RESOURCE_EXHAUSTED` means throttling, `FAILED_PRECONDITION` an archived object.
  */
 export class S3Store implements ObjectStore {
-  readonly #options: Pick<StoreOptions, 'reread' | 'vended' | 'own'>;
-  /** With the secrets as they were last read. */
-  #properties: Properties;
+  readonly #accesses: Accesses<S3Access>;
   readonly #usage: Usage;
   readonly #limiter = new Limiter(REQUESTS_PER_STORE);
-  /** By the vended properties, or the store's own properties if none are vended. */
-  #accesses = new WeakMap<object, Promise<S3Access>>();
 
-  constructor({ properties, usage, ...options }: Omit<StoreOptions, 'localRoots'>) {
-    this.#options = options;
-    this.#properties = properties;
+  constructor({ usage, ...options }: Omit<StoreOptions, 'localRoots'>) {
+    this.#accesses = new Accesses(options, (_, properties, { own }) => s3Access(properties, own));
     this.#usage = usage;
   }
 
@@ -56,8 +51,7 @@ export class S3Store implements ObjectStore {
     { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number },
   ): Promise<Uint8Array> {
     if (end !== undefined && end <= start) return new Uint8Array(0);
-    const ranged = start > 0 || end !== undefined;
-    const range = ranged ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
+    const range = rangeHeader(start, end);
     return this.#call(path, 'read', async (client, access, { bucket, key }, counted) => {
       const { requestPayer: RequestPayer, provider } = access;
       const signed = provider !== undefined;
@@ -73,8 +67,10 @@ export class S3Store implements ObjectStore {
           throw error;
         }
         const body = response.Body as Readable;
+        const announced = { length: response.ContentLength, isRange: response.ContentRange !== undefined };
         try {
-          return await readBody(body, checkedLength(response, path, range, maxBytes, access.where), this.#usage);
+          const length = checkedLength(announced, { path, range, maxBytes, where: access.where });
+          return await readBody(body, length, this.#usage);
         } catch (error) {
           body.destroy();
           if (!isTruncatedBody(error) || attempt === BODY_ATTEMPTS) throw error;
@@ -166,7 +162,7 @@ export class S3Store implements ObjectStore {
     if (at.key === '' && verb === 'read') {
       throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket; expected an object`);
     }
-    let current = await this.#access(path);
+    let current = await this.#accesses.of(path, ACCOUNT);
     // Waits before taking a slot of the limiter, so that it does not delay other connectors.
     let admitted: ReturnType<typeof admit> | undefined = admit(this.#usage);
     await admitted;
@@ -191,50 +187,25 @@ export class S3Store implements ObjectStore {
           if (!isFirst || !mayBeRefused(error) || !(await this.#renewed(path, current, used, error))) {
             throw s3Error(error, { ...access, failed: `cannot ${verb} ${path}`, bucket: at.bucket });
           }
-          current = await this.#access(path);
+          current = await this.#accesses.of(path, ACCOUNT);
         }
       }
     });
   }
 
-  async #access(path: string, refused?: Properties): Promise<Access> {
-    const vended = await this.#options.vended?.(path, refused);
-    const identity = vended ?? this.#properties;
-    let access = this.#accesses.get(identity);
-    if (access === undefined) {
-      const properties = vended === undefined ? this.#properties : overlaid(this.#properties, vended);
-      access = s3Access(properties, this.#options.own);
-      this.#accesses.set(identity, access);
-      access.catch(() => this.#accesses.delete(identity));
-    }
-    return { access: await access, vended };
-  }
-
-  /**
-   * Looks for other credentials after a refusal: new ones from the catalog if they are vended, otherwise the worker's and the connector's own,
-   * read again at their source.
-   *
-   * @returns whether there are others now
-   */
+  /** @returns whether there are other credentials now */
   async #renewed(
     path: string,
-    { access, vended }: Access,
+    { access, vended }: Access<S3Access>,
     used: AwsCredentials | undefined,
     error: unknown,
   ): Promise<boolean> {
     if (used === undefined) return false;
-    if (vended !== undefined && hasKeys(vended, path)) {
-      if (!BAD_CREDENTIALS.test((error as Error).name)) return false;
-      const next = await this.#access(path, vended).catch(() => undefined);
-      return next !== undefined && next.vended !== vended;
-    }
-    if (await access.provider?.renew(used)) return true;
-    const before = this.#properties;
-    const properties = await this.#options.reread?.(before);
-    if (properties === undefined || properties === before) return false;
-    this.#properties = properties;
-    this.#accesses = new WeakMap();
-    return true;
+    const isBadCredential = BAD_CREDENTIALS.test((error as Error).name);
+    return this.#accesses.renewed(path, ACCOUNT, vended, {
+      isBadCredential,
+      renew: () => access.provider?.renew(used),
+    });
   }
 }
 
@@ -244,12 +215,6 @@ interface ListedPage {
   exists: boolean;
   /** Token of the next page. */
   next?: string;
-}
-
-/** How a path is accessed, and the properties that were vended for it. */
-interface Access {
-  access: S3Access;
-  vended?: Properties;
 }
 
 /** Sends requests to the bucket's region, and follows S3 to another one. */
@@ -265,29 +230,6 @@ async function inItsRegion<T>(bucket: string, access: S3Access, work: (client: S
       access.redirect(bucket, other);
     }
   }
-}
-
-/** Checks the announced length before memory is allocated. */
-function checkedLength(
-  { ContentLength, ContentRange }: GetResult,
-  path: string,
-  range: string | undefined,
-  maxBytes: number,
-  where: string,
-): number {
-  if (ContentLength === undefined) {
-    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} sent no Content-Length`);
-  }
-  if (range !== undefined && ContentRange === undefined) {
-    throw new CodedError(
-      'UNIMPLEMENTED',
-      `cannot read ${path}: ${where} ignored the requested range (${range}) and returned the whole object`,
-    );
-  }
-  if (ContentLength > maxBytes) {
-    throw new TooLargeError(`${path} has ${ContentLength} bytes to read; the limit is ${maxBytes}`, ContentLength);
-  }
-  return ContentLength;
 }
 
 function statFrom(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {
