@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installed, runInstaller } from './cache.ts';
 
-/** pyiceberg writes and reads tables, moto stands for AWS. */
+/** pyiceberg writes and reads Iceberg tables, deltalake (delta-rs) Delta tables, moto stands for AWS. */
 const REQUIREMENTS = [
   'pyiceberg[pyarrow,sql-sqlite,glue]==0.11.1',
+  'deltalake==1.6.6',
   'moto[glue,s3,sts,secretsmanager]==5.2.5',
   // Used to rewrite manifest lists.
   'fastavro[snappy,zstandard]==1.13.1',
