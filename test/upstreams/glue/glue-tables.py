@@ -3,6 +3,7 @@
   glue-tables.py ENDPOINT make
   glue-tables.py ENDPOINT append          six rows to sales.orders
   glue-tables.py ENDPOINT delta FOLDER    uploads a Delta table, and registers it as Spark, Athena, and crawlers do
+  glue-tables.py ENDPOINT mixed FOLDER    uploads a Delta table and registers it, alone and with Iceberg metadata too (UniForm), beside an Iceberg table
   glue-tables.py ENDPOINT move            registers the table of Athena at a copy of its folder
   glue-tables.py ENDPOINT listed COUNT    tables in the database `many`, and faulty ones in `ops`, for listings only: they have no files
   glue-tables.py ENDPOINT truth FOLDER    one file per table, in the format Truth of test/integration/contents/truth.ts
@@ -137,6 +138,28 @@ def delta(folder: str) -> None:
         glue.create_table(DatabaseName="deltas", TableInput={"Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage, "Parameters": parameters})
 
 
+def mixed(folder: str) -> None:
+    s3, glue = boto3.client("s3", endpoint_url=ENDPOINT), boto3.client("glue", endpoint_url=ENDPOINT)
+    s3.create_bucket(Bucket="lake")
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            for table in ("orders", "uniform"):
+                s3.upload_file(path, "lake", f"mixed/{table}/{os.path.relpath(path, folder)}")
+    CATALOG.create_namespace("mixed")
+    CATALOG.create_table("mixed.events", EVENTS, location="s3://lake/mixed/events").append(events(0, 5))
+    uniform = CATALOG.create_table("mixed.uniform_metadata", EVENTS, location="s3://lake/mixed/uniform_metadata").metadata_location
+    glue.delete_table(DatabaseName="mixed", Name="uniform_metadata")
+    delta = {"spark.sql.sources.provider": "delta"}
+    for name, parameters in (
+        ("orders", delta),
+        ("uniform", {**delta, "table_type": "ICEBERG", "metadata_location": uniform}),
+        ("hive", {"classification": "parquet"}),
+    ):
+        storage = {"Location": f"s3://lake/mixed/{name}"}
+        glue.create_table(DatabaseName="mixed", TableInput={"Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage, "Parameters": parameters})
+
+
 def move() -> None:
     glue = boto3.client("glue", endpoint_url=ENDPOINT)
     storage = {"Location": "s3://lake/delta/copy"}
@@ -221,5 +244,5 @@ def describe_file(table, file, spec_id: int) -> dict:
     }
 
 
-STEPS = {"make": make, "append": append, "delta": lambda: delta(sys.argv[3]), "move": move, "listed": lambda: listed(int(sys.argv[3])), "truth": lambda: truth(sys.argv[3])}
+STEPS = {"make": make, "append": append, "delta": lambda: delta(sys.argv[3]), "mixed": lambda: mixed(sys.argv[3]), "move": move, "listed": lambda: listed(int(sys.argv[3])), "truth": lambda: truth(sys.argv[3])}
 STEPS[STEP]()
