@@ -5,6 +5,7 @@ import { deltaFingerprint } from '../../formats/delta/log/delta-log.ts';
 import { fingerprintVersion } from '../../formats/delta/log/fingerprint.ts';
 import { LogStore } from '../../formats/delta/log/log-store.ts';
 import type { KnownTable, TableReader } from '../../formats/table-reader.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { ResponseError } from '../rest/response-error.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
@@ -24,6 +25,8 @@ const NAMESPACES_PER_PAGE = 100;
 /** How many tables and views are kept from the listing until they are read. */
 const MAX_KNOWN = 5_000;
 const MAX_KNOWN_VIEWS = 500;
+/** Tables whose credentials are kept from the check until the table is read. A page of a scan has at most some hundred changed ones. */
+const MAX_KNOWN_STORES = 1_000;
 /** A longer view is requested by itself when it is needed. */
 const MAX_KNOWN_VIEW_LENGTH = 32 * 1024;
 
@@ -51,6 +54,8 @@ export class UnityConnector implements UpstreamCatalog {
   readonly #listed = new KeptValues<TableInfo>(MAX_KNOWN);
   /** Tables that were found to have changed. Each state is used once, because a retry must read the current one. */
   readonly #changed = new KeptValues<ManagedTable>(MAX_KNOWN);
+  /** The storage of tables, with their temporary credentials: a check and the reading that follows it request them once. */
+  readonly #stores = new KeptValues<Pick<ManagedTable, 'id' | 'location'> & { store: ObjectStore }>(MAX_KNOWN_STORES);
   /** As they were listed. Each is used once. */
   readonly #views = new KeptValues<TableInfo & ViewInfo>(MAX_KNOWN_VIEWS);
 
@@ -108,7 +113,7 @@ export class UnityConnector implements UpstreamCatalog {
     const before = parseFingerprint(known);
     const found = await this.#state(name, this.#listed.get(name) ?? (await this.#request(name)));
     if (found.log === undefined) {
-      const store = new LogStore(unityStorage(this.#options, name, found));
+      const store = new LogStore(this.#storeOf(name, found));
       const { location } = found;
       const log = await deltaFingerprint({ store, location, known: before.log }).catch(logMissing(name));
       return fingerprintOf(found.id, log);
@@ -225,6 +230,14 @@ export class UnityConnector implements UpstreamCatalog {
     return { ...found, location: await existingLocation(found.location) };
   }
 
+  #storeOf(name: UnityName, { id, location }: Pick<ManagedTable, 'id' | 'location'>): ObjectStore {
+    const kept = this.#stores.get(name);
+    if (kept?.id === id && kept.location === location) return kept.store;
+    const store = unityStorage(this.#options, name, { id, location });
+    this.#stores.keep(name, { id, location, store });
+    return store;
+  }
+
   async #open(
     table: TableRef,
     { id, location, log }: ManagedTable,
@@ -235,7 +248,7 @@ export class UnityConnector implements UpstreamCatalog {
     // Another table that had the name has other schemas.
     const same = have?.uuid === id ? have : undefined;
     const reader = await openDeltaTable({
-      store: unityStorage(this.#options, name, { id, location }),
+      store: this.#storeOf(name, { id, location }),
       location,
       tableName: tableText(table),
       ...(same && { known: { ...same, fingerprint: parseFingerprint(same.fingerprint).log ?? '' } }),
