@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import { misspelledProperties } from '../connectors/property-names.ts';
 import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
 import type { WalkCursor } from '../contract/activities.ts';
 import type { ValidateRequest, ValidateResult } from '../contract/job.ts';
@@ -10,11 +11,11 @@ import { formatName } from '../names.ts';
 import { plural, plurals } from '../text.ts';
 import { absentNamespace, absentTable, someOf } from './listing/suggest-name.ts';
 import { type RefusedNamespace, type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts';
-import { namespaceText, tableText } from './options/destination.ts';
+import { destinationOf, namespaceText, requireNamespace, tableText } from './options/destination.ts';
 import { type RunFilter, runFilter } from './options/run-filter.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
-import { openUpstreamUncached } from './runtime/open-upstream.ts';
+import { kindOf, openUpstreamUncached } from './runtime/open-upstream.ts';
 import { readSample, readTable } from './validation/read-sample.ts';
 import { whatIsWrong } from './validation/what-is-wrong.ts';
 
@@ -36,25 +37,43 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
     ? await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: request.connectorId } })
     : Connector.fromJSON(JSON.parse(request.connectorJson ?? '{}'));
   const where = connector.uri || 'AWS Glue';
+  const misspelled = misspelledText(connector);
   return withHeartbeat(`Validating ${where}`, {}, async (heartbeat) => {
     const state: State = { heartbeat, where, waitsFor: where };
     const timer = new AbortController();
-    try {
-      return await Promise.race([
-        validate(deps, connector, state),
-        setTimeout(ANSWER_TIMEOUT_MS, undefined, { signal: timer.signal }).then(() =>
-          wrong(
-            `The address does not respond in time: ${state.waitsFor} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
+    const result = await validated();
+    return { ...result, summary: result.summary + misspelled };
+
+    async function validated(): Promise<ValidateResult> {
+      try {
+        return await Promise.race([
+          validate(deps, connector, state),
+          setTimeout(ANSWER_TIMEOUT_MS, undefined, { signal: timer.signal }).then(() =>
+            wrong(
+              `The address does not respond in time: ${state.waitsFor} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
+            ),
           ),
-        ),
-      ]);
-    } catch (error) {
-      heartbeat.signal.throwIfAborted();
-      return wrong(whatIsWrong(error));
-    } finally {
-      timer.abort();
+        ]);
+      } catch (error) {
+        heartbeat.signal.throwIfAborted();
+        return wrong(whatIsWrong(error));
+      } finally {
+        timer.abort();
+      }
     }
   });
+}
+
+/** Folders with tables of one format are often given to a connector of the other. */
+function otherKindText(connector: Connector): string {
+  const other = { ICEBERG: 'delta', DELTA: 'iceberg', GLUE: '', UNITY: '' }[kindOf(connector)];
+  return other && ` If they are the ones, create a connector of kind ${other}.`;
+}
+
+/** Sentences about properties whose names nothing reads; each begins with a space. */
+function misspelledText(connector: Connector): string {
+  const found = misspelledProperties(kindOf(connector), connector.properties);
+  return found.map(({ name, meant }) => ` There is no property ${name}: did you mean ${meant}?`).join('');
 }
 
 interface State {
@@ -69,7 +88,7 @@ async function validate(deps: ActivityDeps, connector: Connector, state: State):
   await using upstream = await openUpstreamUncached(deps, connector);
   const { namespacePath = [], table = '' } = connector.source ?? {};
   if (table !== '') return await validateTable(upstream, { namespace: namespacePath, name: table }, state);
-  return await validateTables(upstream, namespacePath, runFilter(connector), state);
+  return await validateTables(upstream, connector, runFilter(connector), state);
 }
 
 async function validateTable(upstream: UpstreamCatalog, table: TableRef, state: State): Promise<ValidateResult> {
@@ -84,10 +103,11 @@ async function validateTable(upstream: UpstreamCatalog, table: TableRef, state: 
 
 async function validateTables(
   upstream: UpstreamCatalog,
-  root: NamespacePath,
+  connector: Connector,
   filter: RunFilter,
   state: State,
 ): Promise<ValidateResult> {
+  const root = connector.source?.namespacePath ?? [];
   const place = root.length > 0 ? `namespace ${formatName([...root])} of ${state.where}` : state.where;
   let listed: FirstTables;
   try {
@@ -108,19 +128,29 @@ async function validateTables(
       leftOut
         ? `The patterns include no table of ${place}: they leave out ${leftOut}. Check them.`
         : others
-          ? `No table found in ${place} but ${others} of kinds that are not read.`
+          ? `No table found in ${place} but ${others} of kinds that are not read.${otherKindText(connector)}`
           : await nothingFound(upstream, root, place),
     );
   }
   const sampleTables = tables.slice(0, SAMPLE).map(tableText);
-  const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
   const more = isComplete ? '' : ' or more';
+  const within = tables.filter(({ namespace }) => namespace.length > 0);
+  const namespaces = new Set(within.map(({ namespace }) => JSON.stringify(namespace))).size;
+  const inNamespaces = namespaces > 0 ? ` in ${plural(namespaces, 'namespace', more)}` : '';
   const left = `${leftOut ? `, ${leftOut} left out by the patterns` : ''}${others ? `, ${others} of kinds that are not read` : ''}`;
-  const found = `${tablesText(tables, more)} in ${plural(namespaces, 'namespace', more)} found in ${place}${left}`;
+  const found = `${tablesText(tables, more)}${inNamespaces} found in ${place}${left}`;
   state.waitsFor = `${found}, but the storage of the tables`;
   const sample = await readSample(upstream, tables, state.heartbeat);
   if (sample.wrong !== undefined) {
     return { ok: false, summary: `${found}, but none that was tried can be read. ${sample.wrong}`, sampleTables };
+  }
+  const rootTable = tables.find(({ namespace }) => namespace.length === 0);
+  if (rootTable !== undefined) {
+    try {
+      requireNamespace(destinationOf(connector, rootTable), rootTable);
+    } catch (error) {
+      return { ok: false, summary: `${found}. ${whatIsWrong(error)}`, sampleTables };
+    }
   }
   const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
   const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;

@@ -74,7 +74,53 @@ it('reports objects of kinds that are not read', async () => {
     summary: expect.stringMatching(/^1 Delta table in 1 namespace found in c, 2 tables of kinds that are not read\. /),
   });
   upstream.listTables = async () => ({ items: [], otherKinds: 1 });
-  expect(await summaryOf(upstream)).toBe('false: No table found in c but 2 tables of kinds that are not read.');
+  expect(await summaryOf(upstream)).toBe(
+    'false: No table found in c but 2 tables of kinds that are not read. If they are the ones, create a connector of kind delta.',
+  );
+});
+
+it.each([
+  ['UNITY', { catalogue: 'main' }, ' There is no property catalogue: did you mean catalog?'],
+  ['DELTA', { 's3.endpint': 'http://minio' }, ' There is no property s3.endpint: did you mean s3.endpoint?'],
+  [
+    'UNITY',
+    { 'S3.Region': 'x', 'rest.acces-delegation': 'none' },
+    ' There is no property S3.Region: did you mean s3.region? There is no property rest.acces-delegation: did you mean rest.access-delegation?',
+  ],
+  [
+    'ICEBERG',
+    {
+      catalogue: 'main',
+      's3.sse.type': 'kms',
+      'header.X': 'y',
+      type: 'rest',
+      'adls.sas-token.account': 'env:X',
+      's3.connect-timeout-ms': '1',
+    },
+    '',
+  ],
+  ['GLUE', { 'glue.format': 'delta' }, ' There is no property glue.format: did you mean glue.formats?'],
+])('names misspelled properties of kind %s: %j', async (kind, properties, sentence) => {
+  const { summary } = await validate({ kind: `CONNECTOR_KIND_${kind}`, uri: 'c', properties }, async () =>
+    tables(() => opened(1n)),
+  );
+  expect(summary.replace(/^.*?\/list\./, '')).toBe(sentence);
+});
+
+it('is wrong if a table is in no namespace, and the connector names none for it', async () => {
+  const upstream = () => {
+    const upstream = tables(() => opened());
+    upstream.tables.push({ namespace: [], name: 't0' });
+    return upstream;
+  };
+  expect(await validate({ uri: 'c' }, async () => upstream())).toMatchObject({
+    ok: false,
+    summary: expect.stringMatching(
+      /configured wrongly: Table t0 is in no namespace upstream\. .*\(--destination-namespace\)\.$/,
+    ),
+  });
+  const destination = { namespacePath: ['n'] };
+  expect(await validate({ uri: 'c', destination }, async () => upstream())).toMatchObject({ ok: true });
 });
 
 const source = (path: string[], table?: string) => ({ source: { namespacePath: path, table } });

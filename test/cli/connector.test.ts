@@ -157,6 +157,8 @@ describe('connector create', () => {
     const without = await cli.run('connector', 'create', 'x', '--kind', 'iceberg', '--destination-catalog', 'main');
     expect(without.code).toBe(2);
     expect(without.stderr).toMatch(/--uri is required for kind iceberg/);
+    const unity = await cli.run('connector', 'create', 'x', '--kind', 'unity', '--destination-catalog', 'main');
+    expect(unity.stderr).toMatch(/--uri is required for kind unity\n.*https:\/\/dbc-1234\.cloud\.databricks\.com/);
   });
 
   it('accepts Glue without a URI', async () => {

@@ -40,7 +40,7 @@ export function requireNamespace(
   if (destination.namespacePath.length > 0) return;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `${what} ${tableText(table)} is in no namespace upstream. Give the connector a destination namespace for it.`,
+    `${what} ${tableText(table)} is in no namespace upstream. Give the connector a destination namespace for it (--destination-namespace).`,
   );
 }
 

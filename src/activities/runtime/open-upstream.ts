@@ -22,6 +22,8 @@ const SCHEMES: Record<AuthScheme, string> = {
   [AuthScheme.AUTH_SCHEME_AWS]: 'aws',
 };
 
+export const kindOf = ({ kind }: Pick<Connector, 'kind'>) => KINDS[kind];
+
 /** Opens the upstream that a stored connector describes. The activities of a job share it. */
 export function openUpstream(
   deps: Pick<ActivityDeps, 'openConnector'>,
@@ -43,7 +45,7 @@ function specOf({ connectorId, displayName, kind, uri, properties, auth, policy 
   addFields({ connector: displayName });
   return {
     ...(connectorId && policy?.maxRequestsPerSecond && { cappedId: connectorId }),
-    kind: KINDS[kind],
+    kind: kindOf({ kind }),
     uri,
     properties,
     auth: {

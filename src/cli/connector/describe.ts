@@ -58,6 +58,11 @@ function webhookText({ alerts }: Connector): string {
   return `${target}, ${secretRef === '' ? 'unsigned' : `signed by ${secretRef}`}`;
 }
 
+const pairs = (map: { [key: string]: string }) =>
+  Object.entries(map)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
+
 /** All fields of a connector that are set, one per line; with the next run if the schedule in Temporal is known. */
 export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
@@ -81,6 +86,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['mode', modeText(connector)],
     ['destination', destinationText(connector)],
     ['auth', [authText(auth), auth?.secretRef].filter(Boolean).join(' with ')],
+    ['auth properties', pairs(auth?.properties ?? {})],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
     ['jitter', jitter > 0 ? `up to ${durationText(jitter)}` : undefined],
     ['next run', schedule && nextRun(schedule)],
@@ -90,12 +96,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['requests', policy?.maxRequestsPerSecond ? `at most ${policy.maxRequestsPerSecond} per second` : undefined],
     ['task queue', policy?.taskQueue],
     ['webhook', webhookText(connector)],
-    [
-      'properties',
-      Object.entries(connector.properties)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(', '),
-    ],
+    ['properties', pairs(connector.properties)],
     ['running job', connector.runningJobId],
     ['created', time(connector.createdAt)],
     ['updated', time(connector.updatedAt)],

@@ -24,6 +24,7 @@ export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
 const URI_EXAMPLES =
   'file:///warehouse, s3://bucket/warehouse, abfss://container@account.dfs.core.windows.net/warehouse, gs://bucket/warehouse, ' +
   'https://catalog.example.com, glue://eu-west-1';
+const UNITY_EXAMPLE = 'https://dbc-1234.cloud.databricks.com or http://localhost:8080';
 
 /** Options of `create`, `validate` and `update`, by topic; `update` has no `--kind`. */
 export function addSpecOptions(command: Command, options: { kind: boolean }): Command {
@@ -128,6 +129,6 @@ export function requireUri({ kind, uri }: SpecOptions): void {
   if (uri || kind === 'glue') return;
   throw new UsageError(
     `--uri is required for kind ${kind}`,
-    `give the address of the upstream, for example ${URI_EXAMPLES}`,
+    `give the address of the upstream, for example ${kind === 'unity' ? UNITY_EXAMPLE : URI_EXAMPLES}`,
   );
 }

@@ -13,7 +13,7 @@ const TABLE_KINDS: ReadonlySet<string> = new Set<TableFormat>(['ICEBERG', 'DELTA
 const MAX_PARALLEL_LISTINGS = 16;
 
 export interface Directory {
-  /** The tables that are listed. Those of the other format are neither tables nor namespaces. */
+  /** The tables that are listed. Those of the other format are only counted. */
   format: TableFormat;
   store: ObjectStore;
   /** The warehouse's folder. */
@@ -80,6 +80,7 @@ export class DirectoryConnector implements UpstreamCatalog {
     }
     const wanted = kind === 'table' ? this.#format : kind;
     const items: string[] = [];
+    let [otherKinds, sinceLast] = [0, 0];
     const after = page.token === undefined ? undefined : `${page.token}/`;
     for await (const listed of this.#store.list(folder, { after })) {
       const remaining = listed.filter(({ name, folder }) => folder && !name.startsWith('.'));
@@ -89,13 +90,19 @@ export class DirectoryConnector implements UpstreamCatalog {
           entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`, this.#format)),
         );
         for (const [index, { name }] of entries.entries()) {
-          if (kinds[index] !== wanted && kinds[index] !== 'unknown') continue;
-          if (items.length === page.size) return { items, nextToken: items[items.length - 1] };
+          if (kinds[index] !== wanted && kinds[index] !== 'unknown') {
+            if (kind === 'table' && TABLE_KINDS.has(kinds[index] as string)) sinceLast += 1;
+            continue;
+          }
+          // What follows the last item is listed once more.
+          if (items.length === page.size) return { items, otherKinds, nextToken: items[items.length - 1] };
+          otherKinds += sinceLast;
+          sinceLast = 0;
           items.push(name);
         }
       }
     }
-    return { items };
+    return { items, otherKinds: otherKinds + sinceLast };
   }
 
   #tableFolder(table: TableRef): TableFolder {

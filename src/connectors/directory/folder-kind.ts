@@ -5,7 +5,7 @@ import { compareKeys, entriesOf, keyOf } from '../../storage/sorted-pages.ts';
 import { isMetadata } from './newest-metadata.ts';
 
 const METADATA = 'metadata';
-const DELTA_LOG = '_delta_log';
+export const DELTA_LOG = '_delta_log';
 
 /**
  * `unknown` is a folder that may not be read. It can be a table or a namespace; skipping it would make its tables look dropped. `gone` is one

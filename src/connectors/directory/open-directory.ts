@@ -6,7 +6,7 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { UpstreamCatalog } from '../spi.ts';
 import { DirectoryConnector } from './directory-connector.ts';
-import { folderKind } from './folder-kind.ts';
+import { DELTA_LOG, folderKind } from './folder-kind.ts';
 import { SingleTable } from './single-table.ts';
 
 export interface DirectoryOptions {
@@ -31,6 +31,12 @@ export async function openDirectory(
   let failure: unknown;
   for (const path of schemeOf(uri) === 'file' ? localPathCandidates(uri) : [uri]) {
     const root = path.length > 1 ? path.replace(/\/+$/, '') || '/' : path;
+    if (root.endsWith(`/${DELTA_LOG}`)) {
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        `connector URI ${uri} is the log of a Delta table. Use the folder above it, which is the table, or that of the warehouse.`,
+      );
+    }
     try {
       const kind = await folderKind(store, root, format);
       if (kind === 'DELTA' && format === 'DELTA') {

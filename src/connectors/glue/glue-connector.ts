@@ -115,19 +115,27 @@ export class GlueConnector implements UpstreamCatalog {
     const requestSize = this.#mixed || token !== undefined ? MAX_GLUE_PAGE : size;
     const page = await readPage((next) => this.#tablesOf(database, requestSize, next), nameOf, token);
     const items: TableEntry[] = [];
+    let [otherKinds, sinceLast] = [0, 0];
     for (const table of page.items) {
       const format = formatOf(table);
       if (format === undefined || !this.#formats.has(format)) {
         this.#mixed = true;
+        sinceLast += 1;
         continue;
       }
-      if (items.length === size) return { items, nextToken: positionToken(page.at, items.at(-1)?.name ?? '') };
+      // What follows the last item is listed once more.
+      if (items.length === size) {
+        return { items, otherKinds, nextToken: positionToken(page.at, items.at(-1)?.name ?? '') };
+      }
+      otherKinds += sinceLast;
+      sinceLast = 0;
       const entry = { namespace, name: nameOf(table) };
       const state = stateOf(table);
       if (state) this.#keep(entry, state);
       items.push({ ...entry, format, ...(state?.format === 'ICEBERG' && { fingerprint: state.location }) });
     }
-    return { items, ...(page.nextToken && { nextToken: positionToken(page.nextToken, page.last) }) };
+    const next = page.nextToken && { nextToken: positionToken(page.nextToken, page.last) };
+    return { items, otherKinds: otherKinds + sinceLast, ...next };
   }
 
   async fingerprint(table: TableRef, known?: string): Promise<string> {

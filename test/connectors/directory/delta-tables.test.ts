@@ -30,9 +30,9 @@ const open = (kind: 'DELTA' | 'ICEBERG', uri: string) => openConnector(plainSpec
 
 describe('a warehouse of both formats', () => {
   it.each([
-    ['DELTA', ['orders', 'uniform'], ['top']],
-    ['ICEBERG', ['iceberg', 'uniform'], []],
-  ] as const)('has its own tables for kind %s', async (format, inSales, atTop) => {
+    ['DELTA', ['orders', 'uniform'], ['top'], [1, 0]],
+    ['ICEBERG', ['iceberg', 'uniform'], [], [1, 1]],
+  ] as const)('has its own tables for kind %s, and counts the others', async (format, inSales, atTop, others) => {
     const connector = await open(format, `file://${root}`);
     expect((await connector.listNamespaces([], ALL)).items).toEqual([['sales']]);
     // A table of the other format is no namespace.
@@ -42,10 +42,19 @@ describe('a warehouse of both formats', () => {
     ]);
     const namespace = ['sales'];
     const items = inSales.map((name) => ({ namespace, name, format }));
-    expect(await connector.listTables(namespace, ALL)).toEqual({ items });
+    expect(await connector.listTables(namespace, ALL)).toEqual({ items, otherKinds: others[0] });
     expect(await connector.listTables([], ALL)).toEqual({
       items: atTop.map((name) => ({ namespace: [], name, format })),
+      otherKinds: others[1],
     });
+    // In pages, each of them is counted once.
+    let [token, counted] = [undefined as string | undefined, 0];
+    do {
+      const { otherKinds = 0, nextToken } = await connector.listTables(namespace, { size: 1, token });
+      counted += otherKinds;
+      token = nextToken;
+    } while (token !== undefined);
+    expect(counted).toBe(others[0]);
     for (const table of ['orders', 'iceberg']) {
       await expect(connector.listNamespaces(['sales', table], ALL)).rejects.toMatchObject({
         code: 'NOT_FOUND',
@@ -126,6 +135,11 @@ describe('the URI of a single table', () => {
     const table = { namespace: [], name: 'top' };
     expect(await connector.listNamespaces([], ALL)).toEqual({ items: [] });
     expect(await connector.listTables([], ALL)).toEqual({ items: [{ ...table, format: 'DELTA' }] });
+    // Often copied from a listing.
+    await expect(open('DELTA', `${root}/sales/orders/_delta_log/`)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('is the log of a Delta table. Use the folder above it'),
+    });
     const { descriptor } = await connector.openTable(table);
     expect(descriptor).toMatchObject({ uuid: UUID, location: join(root, 'top') });
     expect(await connector.fingerprint(table, descriptor.fingerprint)).toBe(descriptor.fingerprint);

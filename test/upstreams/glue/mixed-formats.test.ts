@@ -42,17 +42,17 @@ const DELTA = { orders: ['DELTA', 7, 4], uniform: ['DELTA', 7, 4] };
 const ICEBERG = { events: ['ICEBERG', 1, 1] };
 
 it.each([
-  ['both', '', { ...DELTA, ...ICEBERG }],
-  ['delta', 'delta', DELTA],
-  ['iceberg', 'iceberg', ICEBERG],
-])('a database with both formats is ingested with %s', async (name, formats, expected) => {
+  ['both', '', { ...DELTA, ...ICEBERG }, 1n],
+  ['delta', 'delta', DELTA, 2n],
+  ['iceberg', 'iceberg', ICEBERG, 3n],
+])('a database with both formats is ingested with %s', async (name, formats, expected, filtered) => {
   const properties = { ...connectorS3(moto), 'glue.formats': formats, 'client.region': moto.access.region };
   const connectorId = await stack.connect(name, '', { kind: 'CONNECTOR_KIND_GLUE', uri, properties });
   const job = await stack.trigger(connectorId);
   expect(await stack.failures(job.jobId)).toEqual([]);
   expect(job).toMatchObject({
     state: JobState.JS_SUCCEEDED,
-    counters: { tablesChanged: BigInt(Object.keys(expected).length) },
+    counters: { tablesChanged: BigInt(Object.keys(expected).length), tablesFiltered: filtered },
   });
   expect(await tables(name)).toEqual(expected);
   expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesMissing: 0n } });

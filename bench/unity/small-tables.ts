@@ -12,11 +12,11 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { S3Client } from '@aws-sdk/client-s3';
 import Table from 'cli-table3';
-import { loadBucket } from './load-bucket.ts';
-import { startMinio } from './minio.ts';
-import { ensureDeltaWarehouse, ensurePython, runScript } from './python/python.ts';
-import { BenchStack, type Run } from './stack.ts';
-import { AWS_ENV } from './upstream.ts';
+import { loadBucket } from '../load-bucket.ts';
+import { startMinio } from '../minio.ts';
+import { ensureDeltaWarehouse, ensurePython, runScript } from '../python/python.ts';
+import { BenchStack, type Run } from '../stack.ts';
+import { AWS_ENV } from '../upstream.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
     cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
   },
 });
-const SERVER = join(import.meta.dirname, '..', 'test', 'connectors', 'unity', 'serve.ts');
+const SERVER = join(import.meta.dirname, '..', '..', 'test', 'connectors', 'unity', 'serve.ts');
 const BUCKET = 'lake';
 
 const tables = Number(options.tables);
@@ -116,7 +116,11 @@ async function measureS3() {
   await loadBucket(s3, BUCKET, folder);
   s3.destroy();
   const properties = [`s3.endpoint=${minio.url}`, 's3.path-style-access=true', `s3.region=${region}`];
-  return await measure(`s3://${BUCKET}`, properties, { ...AWS_ENV, AWS_ENDPOINT_URL: minio.url, AWS_ALLOW_HTTP: 'true' });
+  return await measure(`s3://${BUCKET}`, properties, {
+    ...AWS_ENV,
+    AWS_ENDPOINT_URL: minio.url,
+    AWS_ALLOW_HTTP: 'true',
+  });
 }
 
 const report = new Table({ head: ['tables', 'first run', 'unchanged', 'delta-rs'], style: { head: [], border: [] } });
