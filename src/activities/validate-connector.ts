@@ -42,7 +42,8 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
     const state: State = { heartbeat, where, waitsFor: where };
     const timer = new AbortController();
     const result = await validated();
-    return { ...result, summary: result.summary + misspelled };
+    const ended = misspelled === '' ? result.summary : result.summary.replace(/(?<![.!?])$/, '.');
+    return { ...result, summary: ended + misspelled };
 
     async function validated(): Promise<ValidateResult> {
       try {
@@ -144,17 +145,25 @@ async function validateTables(
   if (sample.wrong !== undefined) {
     return { ok: false, summary: `${found}, but none that was tried can be read. ${sample.wrong}`, sampleTables };
   }
-  const rootTable = tables.find(({ namespace }) => namespace.length === 0);
-  if (rootTable !== undefined) {
-    try {
-      requireNamespace(destinationOf(connector, rootTable), rootTable);
-    } catch (error) {
-      return { ok: false, summary: `${found}. ${whatIsWrong(error)}`, sampleTables };
-    }
+  const homeless = withoutNamespace(connector, tables);
+  if (homeless !== undefined && within.length === 0) {
+    return { ok: false, summary: `${found}. ${whatIsWrong(homeless)}`, sampleTables };
   }
   const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
   const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;
-  return { ok: true, summary: `${found}. ${sample.read}${but}`, sampleTables };
+  const fails = homeless === undefined ? '' : ` One will be an error of the job: ${homeless.message}`;
+  return { ok: true, summary: `${found}. ${sample.read}${but}${fails}`, sampleTables };
+}
+
+/** Why the first table that is in no namespace cannot be stored; undefined if there is no such table. */
+function withoutNamespace(connector: Connector, tables: readonly TableEntry[]): CodedError | undefined {
+  try {
+    for (const table of tables) requireNamespace(destinationOf(connector, table), table);
+  } catch (error) {
+    if (error instanceof CodedError) return error;
+    throw error;
+  }
+  return undefined;
 }
 
 interface FirstTables {

@@ -108,15 +108,21 @@ it.each([
 });
 
 it('is wrong if a table is in no namespace, and the connector names none for it', async () => {
-  const upstream = () => {
-    const upstream = tables(() => opened());
-    upstream.tables.push({ namespace: [], name: 't0' });
+  const upstream = (...others: (() => unknown)[]) => {
+    const upstream = tables(() => opened(), ...others);
+    upstream.tables[0] = { namespace: [], name: 't0' };
     return upstream;
   };
   expect(await validate({ uri: 'c' }, async () => upstream())).toMatchObject({
     ok: false,
     summary: expect.stringMatching(
-      /configured wrongly: Table t0 is in no namespace upstream\. .*\(--destination-namespace\)\.$/,
+      /^1 Iceberg table found in c\. .*configured wrongly: Table t0 is in no namespace upstream\. Exclude it, or .*--destination-namespace/,
+    ),
+  });
+  expect(await validate({ uri: 'c' }, async () => upstream(() => opened()))).toMatchObject({
+    ok: true,
+    summary: expect.stringMatching(
+      /^2 Iceberg tables in 1 namespace .*One will be an error of the job: Table t0 is in no namespace/,
     ),
   });
   const destination = { namespacePath: ['n'] };

@@ -40,7 +40,8 @@ export function requireNamespace(
   if (destination.namespacePath.length > 0) return;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `${what} ${tableText(table)} is in no namespace upstream. Give the connector a destination namespace for it (--destination-namespace).`,
+    `${what} ${tableText(table)} is in no namespace upstream. Exclude it, or give the connector a destination namespace (--destination-namespace), which ` +
+      'is then that of all its tables.',
   );
 }
 

@@ -120,9 +120,12 @@ function refusedCredentials(name: UnityName, error: unknown): unknown {
   const isOff = (error.status === 400 || error.status === 401) && EXTERNAL_ACCESS_OFF.test(error.message);
   if (error.status !== 403 && !isOff) return error;
   const { catalog, schema } = name;
+  const { status, reported } = error;
+  // Without the request, because lists of jobs cut long messages.
+  const answer = reported ? `${status} ${reported.type}: ${reported.message.replace(/\.?$/, '.')}` : error.message;
   return new CodedError(
     'PERMISSION_DENIED',
-    `Unity Catalog gives no temporary credentials for table ${nameText(name)}: ${error.message} On Databricks they require the privilege EXTERNAL USE ` +
+    `Unity Catalog gives no temporary credentials for table ${nameText(name)}: ${answer} On Databricks, these require the privilege EXTERNAL USE ` +
       `SCHEMA on ${catalog}.${schema} (ALL PRIVILEGES does not include it; the catalog's owner grants it), SELECT on the table, and external data access ` +
       'enabled on the metastore. Tables with row filters or column masks are refused in any case.',
     { cause: error },
