@@ -4,7 +4,7 @@ import type { KnownTable, TableFormat, TableReader } from '../../formats/table-r
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { Usage } from '../../storage/usage.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
-import { folderKind } from './folder-kind.ts';
+import { FolderKinds } from './folder-kinds.ts';
 import { folderFingerprint, openFolder, type TableFolder } from './table-folder.ts';
 
 /** Kinds of folders that are tables. */
@@ -41,6 +41,7 @@ export class DirectoryConnector implements UpstreamCatalog {
   readonly #store: ObjectStore;
   readonly #root: string;
   readonly #allowed: readonly string[];
+  readonly #kinds: FolderKinds;
 
   constructor({ format, store, root, usage, allowed }: Directory) {
     this.#format = format;
@@ -48,6 +49,7 @@ export class DirectoryConnector implements UpstreamCatalog {
     this.#root = root;
     this.usage = usage;
     this.#allowed = allowed;
+    this.#kinds = new FolderKinds(store, format);
   }
 
   async listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>> {
@@ -75,7 +77,7 @@ export class DirectoryConnector implements UpstreamCatalog {
       throw new CodedError('INVALID_ARGUMENT', `page size ${page.size} is not valid: it must be at least 1`);
     }
     const folder = this.#folder(parent);
-    if (parent.length > 0 && TABLE_KINDS.has(await folderKind(this.#store, folder, this.#format))) {
+    if (parent.length > 0 && TABLE_KINDS.has(await this.#kinds.of(folder))) {
       throw new CodedError('NOT_FOUND', `there is no namespace ${parent.join('.')}: ${folder} is a table`);
     }
     const wanted = kind === 'table' ? this.#format : kind;
@@ -86,9 +88,7 @@ export class DirectoryConnector implements UpstreamCatalog {
       const remaining = listed.filter(({ name, folder }) => folder && !name.startsWith('.'));
       for (let next = 0; next < remaining.length; next += MAX_PARALLEL_LISTINGS) {
         const entries = remaining.slice(next, next + MAX_PARALLEL_LISTINGS);
-        const kinds = await Promise.all(
-          entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`, this.#format)),
-        );
+        const kinds = await Promise.all(entries.map(({ name }) => this.#kinds.of(`${folder}/${name}`)));
         for (const [index, { name }] of entries.entries()) {
           if (kinds[index] !== wanted && kinds[index] !== 'unknown') {
             if (kind === 'table' && TABLE_KINDS.has(kinds[index] as string)) sinceLast += 1;

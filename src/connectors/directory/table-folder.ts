@@ -3,6 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { openDeltaTable } from '../../formats/delta/delta-table-reader.ts';
 import { deltaFingerprint } from '../../formats/delta/log/delta-log.ts';
 import { LogStore } from '../../formats/delta/log/log-store.ts';
+import { rememberedStates } from '../../formats/delta/state/remembered-states.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import type { KnownTable, TableFormat, TableReader } from '../../formats/table-reader.ts';
 import { confineStore } from '../../storage/confined-store.ts';
@@ -43,7 +44,13 @@ const FORMATS: Readonly<Record<TableFormat, FolderFormat>> = {
     fingerprint: ({ store, folder }, known) =>
       deltaFingerprint({ store: new LogStore(store), location: folder, known }),
     open: async ({ store, folder, name }, known) =>
-      openDeltaTable({ store, location: folder, tableName: name, known: await known?.() }),
+      openDeltaTable({
+        store,
+        location: folder,
+        tableName: name,
+        known: await known?.(),
+        remembered: rememberedStates,
+      }),
   },
 };
 

@@ -3,6 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { openDeltaTable } from '../../formats/delta/delta-table-reader.ts';
 import { deltaFingerprint } from '../../formats/delta/log/delta-log.ts';
 import { LogStore } from '../../formats/delta/log/log-store.ts';
+import { rememberedStates } from '../../formats/delta/state/remembered-states.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import type { KnownTable, TableReader } from '../../formats/table-reader.ts';
 import { confineStore } from '../../storage/confined-store.ts';
@@ -52,6 +53,7 @@ export class GlueTables {
       store,
       location,
       tableName: name,
+      remembered: rememberedStates,
       ...(have && { known: { ...have, fingerprint: logOf(have.fingerprint, location) ?? '' } }),
     }).catch(logMissing(state, name));
     const { descriptor } = reader;

@@ -4,6 +4,7 @@ import { openDeltaTable } from '../../formats/delta/delta-table-reader.ts';
 import { deltaFingerprint } from '../../formats/delta/log/delta-log.ts';
 import { fingerprintVersion } from '../../formats/delta/log/fingerprint.ts';
 import { LogStore } from '../../formats/delta/log/log-store.ts';
+import { rememberedStates } from '../../formats/delta/state/remembered-states.ts';
 import type { KnownTable, TableReader } from '../../formats/table-reader.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { Usage } from '../../storage/usage.ts';
@@ -251,6 +252,7 @@ export class UnityConnector implements UpstreamCatalog {
       store: this.#storeOf(name, { id, location }),
       location,
       tableName: tableText(table),
+      remembered: rememberedStates,
       ...(same && { known: { ...same, fingerprint: parseFingerprint(same.fingerprint).log ?? '' } }),
       ...(log && { commits: log }),
     }).catch(logMissing(name));

@@ -22,12 +22,13 @@ import { replay } from './files/replay.ts';
 import type { SmallActions } from './log/commit.ts';
 import { Commits } from './log/commits.ts';
 import { DeltaLog } from './log/delta-log.ts';
-import { parseFingerprint } from './log/fingerprint.ts';
+import { commitIdentity, parseFingerprint } from './log/fingerprint.ts';
 import type { CatalogCommits } from './log/log-listing.ts';
 import { LogStore } from './log/log-store.ts';
 import { readAhead } from './log/read-ahead.ts';
 import { CommitTimes } from './state/commit-times.ts';
 import { mayHaveVectors } from './state/protocol.ts';
+import type { RememberedState, RememberedStates } from './state/remembered-states.ts';
 import { tableProperties } from './state/table-properties.ts';
 import { type TableState, TableStates } from './state/table-states.ts';
 
@@ -41,6 +42,8 @@ export interface OpenDeltaTable {
   known?: KnownTable;
   /** Present for a catalog-managed table: the commits that its catalog names. */
   commits?: CatalogCommits;
+  /** States that this process has read before, and keeps for the next reader. */
+  remembered?: RememberedStates;
 }
 
 /**
@@ -55,11 +58,25 @@ export async function openDeltaTable(options: OpenDeltaTable): Promise<DeltaTabl
   const store = new LogStore(options.store);
   const log = await DeltaLog.open({ store, location, known: known?.fingerprint, catalog });
   const commits = new Commits(store, log);
-  const reader = new DeltaTableReader({ ...options, location }, { store, log, commits });
-  // A broken newest commit is reported by every job, also if its checksum file would do.
-  await commits.smallActions(log.last);
-  await reader.describe();
-  return reader;
+  const key = rememberedKey({ ...options, location });
+  const before = options.remembered?.get(key);
+  const remembered = before && (await log.has(before.version, before.commit)) ? before : undefined;
+  const reader = new DeltaTableReader({ ...options, location }, { store, log, commits, remembered });
+  try {
+    // A broken newest commit is reported by every job, also if its checksum file would do.
+    await commits.smallActions(log.last);
+    const state = await reader.describe();
+    options.remembered?.set(key, state);
+    return reader;
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** A connector names a table by its name and location. The identity of a commit shows whether it is the same log. */
+function rememberedKey({ tableName, location }: OpenDeltaTable): string {
+  return `${tableName}\n${location}`;
 }
 
 /** One state of a Delta table. A version is a snapshot whose id is the version. `TableReader` documents the methods. */
@@ -76,7 +93,15 @@ export class DeltaTableReader implements TableReader {
   readonly #checkpoints = new Map<number, CheckpointReader>();
   #descriptor?: TableDescriptor;
 
-  constructor(options: OpenDeltaTable, { store, log, commits }: { store: LogStore; log: DeltaLog; commits: Commits }) {
+  constructor(
+    options: OpenDeltaTable,
+    {
+      store,
+      log,
+      commits,
+      remembered,
+    }: { store: LogStore; log: DeltaLog; commits: Commits; remembered?: RememberedState },
+  ) {
     this.#options = options;
     this.#store = store;
     this.#log = log;
@@ -98,11 +123,12 @@ export class DeltaTableReader implements TableReader {
       isFromCatalog: options.commits !== undefined,
       checkpoint: (upTo) => this.#checkpoint(upTo),
       known: continued?.origins && { version: continued.version, origins: continued.origins },
+      remembered,
     });
   }
 
-  /** Reads what the table is at its newest version. */
-  async describe(): Promise<void> {
+  /** Reads what the table is at its newest version, and returns it. */
+  async describe(): Promise<RememberedState> {
     const { location, known } = this.#options;
     const { first, last } = this.#log;
     // Ids of columns and schemas are given in the order of the history.
@@ -125,6 +151,9 @@ export class DeltaTableReader implements TableReader {
       currentSnapshotId: BigInt(last),
       refs: [{ name: 'main', snapshotId: BigInt(last), type: 'branch' }],
     };
+    const { metadata, protocol, domains, origins } = state;
+    const commit = commitIdentity(last, await this.#log.stat(last));
+    return { version: last, commit, metadata, protocol, domains, origins };
   }
 
   get descriptor(): TableDescriptor {
@@ -210,6 +239,7 @@ export class DeltaTableReader implements TableReader {
       const deleteFiles = mayHaveVectors(checksum.protocol) ? checksum.vectors : 0;
       if (deleteFiles !== undefined) return { dataFiles: checksum.files, deleteFiles };
     }
+    if (!this.#log.mayHaveCheckpoint(version)) return undefined;
     const checkpoint = await this.#checkpoint(version);
     if (checkpoint?.version !== version) return undefined;
     const counts = { dataFiles: 0, deleteFiles: 0 };
@@ -227,6 +257,7 @@ export class DeltaTableReader implements TableReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#checkpoints.clear();
+    this.#store[Symbol.dispose]();
   }
 
   #entry(version: number): HistoryEntry {

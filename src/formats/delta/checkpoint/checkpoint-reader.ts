@@ -22,13 +22,19 @@ interface CheckpointFilePath {
   size?: number;
 }
 
+/** What the checkpoint's own files contain, besides the table's files. */
+interface Top {
+  actions: SmallActions;
+  units: CheckpointUnit[];
+}
+
 /** Reads one checkpoint, whatever its kind. Errors name the file. */
 export class CheckpointReader {
   readonly version: number;
   readonly #store: LogStore;
   readonly #log: DeltaLog;
   readonly #checkpoint: Checkpoint;
-  #small?: Promise<SmallActions>;
+  #top?: Promise<Top>;
   #units?: Promise<CheckpointUnit[]>;
 
   constructor(store: LogStore, log: DeltaLog, checkpoint: Checkpoint) {
@@ -45,8 +51,8 @@ export class CheckpointReader {
 
   /** The actions that are not about files. */
   async smallActions(): Promise<SmallActions> {
-    this.#small ??= this.#readSmallActions();
-    return this.#small;
+    this.#top ??= this.#readTop();
+    return (await this.#top).actions;
   }
 
   /** What the files of the table are read from, in an order that never changes. Reads the footers. */
@@ -74,40 +80,38 @@ export class CheckpointReader {
     }
   }
 
-  async #readSmallActions(): Promise<SmallActions> {
-    const found: SmallActions = { domains: [], sidecars: [] };
+  /** Each file is opened once for both. */
+  async #readTop(): Promise<Top> {
+    const top: Top = { actions: { domains: [], sidecars: [] }, units: [] };
     for (const file of this.#files()) {
       try {
-        if (isJson(file)) return await readSmallActions(this.#bytes(file));
+        if (isJson(file)) {
+          return { actions: await readSmallActions(this.#bytes(file)), units: [{ file, group: 0 }] };
+        }
         using parquet = await this.#open(file);
-        await parquet.readSmallActions(found);
+        await parquet.readSmallActions(top.actions);
+        top.units.push(...unitsOf(file, parquet));
       } catch (error) {
         throw inFile(file, error);
       }
     }
-    return found;
+    return top;
   }
 
   async #readUnits(): Promise<CheckpointUnit[]> {
-    const { sidecars } = await this.smallActions();
-    const units: CheckpointUnit[] = [];
-    for (const file of [...this.#files(), ...sidecars.map((sidecar) => this.#sidecar(sidecar))]) {
-      if (isJson(file)) {
-        // File actions are in sidecars, or in the checkpoint itself (Delta protocol, "V2 Spec").
-        if (sidecars.length === 0) units.push({ file, group: 0 });
-        continue;
-      }
+    this.#top ??= this.#readTop();
+    const { actions, units } = await this.#top;
+    // File actions are in sidecars, or in the checkpoint itself (Delta protocol, "V2 Spec").
+    const all = units.filter(({ file }) => !isJson(file) || actions.sidecars.length === 0);
+    for (const file of actions.sidecars.map((sidecar) => this.#sidecar(sidecar))) {
       try {
         using parquet = await this.#open(file);
-        for (let group = 0; group < parquet.groups; group++) {
-          const counts = parquet.counts(group);
-          if (counts?.files !== 0) units.push({ file, group, ...(counts && { counts }) });
-        }
+        all.push(...unitsOf(file, parquet));
       } catch (error) {
         throw inFile(file, error);
       }
     }
-    return units;
+    return all;
   }
 
   #files(): CheckpointFilePath[] {
@@ -118,13 +122,23 @@ export class CheckpointReader {
     return { what: 'sidecar', path: this.#log.sidecarPath(path), size: sizeInBytes };
   }
 
-  async #open({ path, size }: CheckpointFilePath): Promise<ParquetCheckpoint> {
-    return ParquetCheckpoint.open(this.#store.file(path, size ?? (await this.#store.stat(path)).size));
+  async #open(file: CheckpointFilePath): Promise<ParquetCheckpoint> {
+    file.size ??= (await this.#store.stat(file.path)).size;
+    return ParquetCheckpoint.open(this.#store.file(file.path, file.size));
   }
 
   #bytes({ path }: CheckpointFilePath) {
-    return (start: number, end: number) => this.#store.read(path, { maxBytes: end - start, start, end });
+    return (start: number, end: number) => this.#store.readKept(path, start, end);
   }
+}
+
+function unitsOf(file: CheckpointFilePath, parquet: ParquetCheckpoint): CheckpointUnit[] {
+  const units: CheckpointUnit[] = [];
+  for (let group = 0; group < parquet.groups; group++) {
+    const counts = parquet.counts(group);
+    if (counts?.files !== 0) units.push({ file, group, ...(counts && { counts }) });
+  }
+  return units;
 }
 
 const isJson = ({ path }: CheckpointFilePath) => path.endsWith('.json');

@@ -1,7 +1,7 @@
 import { MalformedError } from '../../malformed.ts';
 import type { AddAction, MetadataAction, ProtocolAction, RemoveAction } from '../actions.ts';
 import { type CommitInfo, commitInfo } from './commit-info.ts';
-import { parseLine, type ReadBytes, readLines } from './json-lines.ts';
+import { lineEnd, parseLine, type ReadBytes, readLines } from './json-lines.ts';
 import {
   addAction,
   type DomainAction,
@@ -21,6 +21,15 @@ export interface SmallActions {
   protocol?: ProtocolAction;
   domains: DomainAction[];
   sidecars: SidecarAction[];
+  /** Where the lines of the metadata and the protocol are in what was read. */
+  metadataLine?: LineRange;
+  protocolLine?: LineRange;
+}
+
+/** The bytes of a line. */
+export interface LineRange {
+  start: number;
+  end: number;
 }
 
 export type FileAction = AddAction | RemoveAction;
@@ -32,6 +41,10 @@ export interface ActionChunk {
   end: number;
 }
 
+const CLOSE_OBJECT = 0x7d;
+/** How lines of file actions begin that writers write. */
+const USUAL_ADD = Buffer.from('{"add":{');
+const USUAL_REMOVE = Buffer.from('{"remove":{');
 /** Lines of file actions are not parsed for the others. They hold one action (Delta protocol, "Delta Log Entries"). */
 const FILE_ACTION = /^\s*\{\s*"(?:add|remove|cdc|txn)"\s*:\s*\{/;
 
@@ -42,32 +55,39 @@ const FILE_ACTION = /^\s*\{\s*"(?:add|remove|cdc|txn)"\s*:\s*\{/;
  */
 export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): Promise<SmallActions> {
   const found: SmallActions = { domains: [], sidecars: [] };
-  for await (const { lines, before } of readLines(read, { signal })) {
-    for (let index = 0; index < lines.length; index++) {
-      const line = lines[index] as string;
+  for await (const chunk of readLines(read, { signal })) {
+    const { bytes } = chunk;
+    let number = chunk.before;
+    for (let start = 0, end = 0; start < bytes.length; start = end + 1) {
+      end = lineEnd(bytes, start);
+      number++;
+      // Most lines are these, and nothing is made of them.
+      if ((isAt(bytes, start, USUAL_ADD) || isAt(bytes, start, USUAL_REMOVE)) && bytes[end - 1] === CLOSE_OBJECT)
+        continue;
+      const line = bytes.toString('utf8', start, end);
       if (isBlank(line)) continue;
       try {
-        if (!FILE_ACTION.test(line)) takeAction(found, line);
-        else if (!line.endsWith('}') && !line.trimEnd().endsWith('}'))
-          throw new MalformedError('it ends in the middle of an action');
+        if (!FILE_ACTION.test(line))
+          takeAction(found, line, { start: chunk.position(start), end: chunk.position(end) });
+        else if (!line.trimEnd().endsWith('}')) throw new MalformedError('it ends in the middle of an action');
       } catch (error) {
-        throw inLine(before + index + 1, error);
+        throw inLine(number, error);
       }
     }
   }
   return found;
 }
 
-function takeAction(found: SmallActions, line: string): void {
+function takeAction(found: SmallActions, line: string, at: LineRange): void {
   if (/^\s*\{\s*"commitInfo"/.test(line)) {
     found.info = commitInfo(line);
     return;
   }
   const action = parseLine(line);
   const metadata = fieldsOf(action.metaData, 'metaData');
-  if (metadata) found.metadata = metadataAction(metadata);
+  if (metadata) [found.metadata, found.metadataLine] = [metadataAction(metadata), at];
   const protocol = fieldsOf(action.protocol, 'protocol');
-  if (protocol) found.protocol = protocolAction(protocol);
+  if (protocol) [found.protocol, found.protocolLine] = [protocolAction(protocol), at];
   const domain = fieldsOf(action.domainMetadata, 'domainMetadata');
   if (domain) found.domains.push(domainAction(domain));
   const sidecar = fieldsOf(action.sidecar, 'sidecar');
@@ -100,6 +120,11 @@ export async function* readFileActions(
     }
     yield { actions, end };
   }
+}
+
+function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
+  return true;
 }
 
 const isBlank = (line: string) => line.length <= 2 && line.trim() === '';

@@ -6,9 +6,6 @@ import type { DeltaLog } from './delta-log.ts';
 import type { ReadBytes } from './json-lines.ts';
 import type { LogStore } from './log-store.ts';
 
-/** Commits up to this size are kept after they were read: first their small actions are needed, then their files. */
-const MAX_KEPT_BYTES = 1024 * 1024;
-const MAX_ALL_KEPT_BYTES = 8 * 1024 * 1024;
 /** Commits whose small actions are kept. */
 const MAX_KEPT_ACTIONS = 128;
 /** On a store without atomic writes, the newest commit may be read while it is written. */
@@ -18,9 +15,6 @@ const WRITING_MS = 500;
 export class Commits {
   readonly #store: LogStore;
   readonly #log: DeltaLog;
-  /** The least recently read is first. */
-  readonly #kept = new Map<number, Uint8Array>();
-  #keptBytes = 0;
   /** Ends when no large commit is read any more. */
   #large: Promise<void> = Promise.resolve();
   readonly #smallActions = new Map<number, Promise<SmallActions>>();
@@ -60,7 +54,24 @@ export class Commits {
   ): AsyncGenerator<ActionChunk> {
     const path = this.#path(version);
     try {
-      yield* readFileActions(this.#bytes(version, path), range);
+      yield* readFileActions(this.#bytes(path), range);
+    } catch (error) {
+      throw fileError('commit', path, error);
+    }
+  }
+
+  /**
+   * The actions in a part of a commit that are not about files, at the cost of that part.
+   *
+   * @throws CodedError as `smallActions`
+   */
+  async actionsIn(version: number, { start, end }: { start: number; end: number }): Promise<SmallActions> {
+    const path = this.#path(version);
+    const read = this.#bytes(path);
+    try {
+      return await readSmallActions(async (from, to) =>
+        start + from < end ? read(start + from, Math.min(start + to, end)) : new Uint8Array(),
+      );
     } catch (error) {
       throw fileError('commit', path, error);
     }
@@ -70,7 +81,7 @@ export class Commits {
   async head(version: number, length: number): Promise<Uint8Array> {
     const path = this.#path(version);
     try {
-      return await this.#bytes(version, path)(0, length);
+      return await this.#bytes(path)(0, length);
     } catch (error) {
       throw fileError('commit', path, error);
     }
@@ -80,14 +91,14 @@ export class Commits {
     const path = this.#log.commitPath(version);
     if (path === undefined) return { domains: [], sidecars: [] };
     for (let isFirst = true; ; isFirst = false) {
-      const reading = this.#oneAtATime(this.#bytes(version, path));
+      const reading = this.#oneAtATime(this.#bytes(path));
       try {
         return await readSmallActions(reading.read, signal);
       } catch (error) {
         if (!isFirst || version !== this.#log.last || !(error instanceof MalformedError)) {
           throw fileError('commit', path, error);
         }
-        this.#forget(version);
+        this.#store.forget(path);
         await setTimeout(WRITING_MS, undefined, { signal });
       } finally {
         reading.end();
@@ -123,28 +134,7 @@ export class Commits {
     );
   }
 
-  #bytes(version: number, path: string): ReadBytes {
-    return async (start, end) => {
-      const kept = this.#kept.get(version);
-      if (kept) return kept.subarray(start, end);
-      const bytes = await this.#store.read(path, { maxBytes: end - start, start, end });
-      if (start === 0 && bytes.length < end && bytes.length <= MAX_KEPT_BYTES) this.#keep(version, bytes);
-      return bytes;
-    };
-  }
-
-  #keep(version: number, bytes: Uint8Array): void {
-    this.#forget(version);
-    this.#kept.set(version, bytes);
-    this.#keptBytes += bytes.length;
-    for (const oldest of this.#kept.keys()) {
-      if (this.#keptBytes <= MAX_ALL_KEPT_BYTES) break;
-      this.#forget(oldest);
-    }
-  }
-
-  #forget(version: number): void {
-    this.#keptBytes -= this.#kept.get(version)?.length ?? 0;
-    this.#kept.delete(version);
+  #bytes(path: string): ReadBytes {
+    return (start, end) => this.#store.readKept(path, start, end);
   }
 }

@@ -1,7 +1,13 @@
 import { CodedError } from '../../../errors.ts';
 import type { ObjectStat } from '../../../storage/object-store.ts';
 import { FilePaths } from '../files/file-paths.ts';
-import { fingerprintOf, fingerprintVersion, parseFingerprint, type StateOrigins } from './fingerprint.ts';
+import {
+  commitIdentity,
+  fingerprintOf,
+  fingerprintVersion,
+  parseFingerprint,
+  type StateOrigins,
+} from './fingerprint.ts';
 import { lastCheckpointHint } from './last-checkpoint.ts';
 import { checksumName, commitName, versionDigits } from './log-file.ts';
 import { type CatalogCommits, type Checkpoint, LogListing } from './log-listing.ts';
@@ -18,6 +24,12 @@ export interface OpenDeltaLog {
   catalog?: CatalogCommits;
 }
 
+/**
+ * Up to this version, the whole log is listed: its commits, checksum files and checkpoints are a page of S3's listing. For more, a listing from the
+ * known version on and a look at the oldest commit are cheaper.
+ */
+const MAX_SHORT_LOG = 400;
+
 /** The listing of a table's log. What is listed does not change afterwards. */
 export class DeltaLog implements VersionRange {
   readonly folder: string;
@@ -28,18 +40,20 @@ export class DeltaLog implements VersionRange {
   readonly #store: LogStore;
   readonly #paths: FilePaths;
   readonly #catalog?: CatalogCommits;
+  readonly #known?: string;
   #listing: LogListing;
   /** The version with which the listing begins. */
   #from: number;
 
   private constructor(
-    { store, location, catalog }: OpenDeltaLog,
+    { store, location, known, catalog }: OpenDeltaLog,
     { listing, from, range, continuesKnown }: Listed & { range: VersionRange; continuesKnown: boolean },
   ) {
     this.folder = folderOf(location);
     this.#store = store;
     this.#paths = new FilePaths(location);
     this.#catalog = catalog;
+    this.#known = known;
     this.#listing = listing;
     this.#from = from;
     this.first = range.first;
@@ -54,9 +68,13 @@ export class DeltaLog implements VersionRange {
    */
   static async open(options: OpenDeltaLog): Promise<DeltaLog> {
     const folder = folderOf(options.location);
-    const from = fingerprintVersion(options.known);
-    if (from !== undefined) {
-      const [listing, oldest] = await Promise.all([list(options, folder, from), firstOf(options, folder, from)]);
+    const known = parseFingerprint(options.known);
+    if (known !== undefined && known.version > MAX_SHORT_LOG) {
+      const { version: from } = known;
+      const [listing, oldest] = await Promise.all([
+        list(options, folder, from),
+        firstSince(options, folder, { from, first: known.first }),
+      ]);
       if (await continues(options, folder, listing)) {
         const { first, last } = readableVersions(listing, folder, from);
         const range = { first: first === from ? oldest : first, last };
@@ -95,9 +113,23 @@ export class DeltaLog implements VersionRange {
     return statAt(this.#store, this.folder, this.#listing, version);
   }
 
-  /** Identifies the newest version. */
+  /** Identifies the newest version. It is the known fingerprint if nothing has changed since. */
   async fingerprint(origins?: StateOrigins): Promise<string> {
-    return fingerprintOf(this.last, await this.stat(this.last), origins);
+    const commit = commitIdentity(this.last, await this.stat(this.last));
+    const known = parseFingerprint(this.#known);
+    if (known?.commit === commit && known.first === this.first) return this.#known as string;
+    return fingerprintOf(commit, this.first, origins);
+  }
+
+  /** Whether the version is one of this log, with this identity of its commit. */
+  async has(version: number, commit: string): Promise<boolean> {
+    if (version > this.last || !this.#listing.hasCommit(version)) return false;
+    return commitIdentity(version, await this.stat(version)) === commit;
+  }
+
+  /** Whether the version may have a checkpoint. Costs nothing. */
+  mayHaveCheckpoint(version: number): boolean {
+    return version < this.#from || this.#listing.checkpointUpTo(version)?.version === version;
   }
 
   checksumPath(version: number): string | undefined {
@@ -151,7 +183,7 @@ export async function deltaFingerprint(options: OpenDeltaLog): Promise<string> {
     const listing = await list(options, folder, start);
     const newest = Math.max(listing.newestCommit ?? -1, listing.checkpoints.at(-1)?.version ?? -1);
     if (newest < 0) continue;
-    const found = fingerprintOf(newest, await statAt(store, folder, listing, newest));
+    const found = commitIdentity(newest, await statAt(store, folder, listing, newest));
     return known !== undefined && found === parseFingerprint(known)?.commit ? known : found;
   }
   readableVersions(new LogListing(), folder);
@@ -175,6 +207,23 @@ async function list(
   return listing;
 }
 
+/** The first readable version. As long as the one that was first before still has its commit, nothing was cleaned up. */
+async function firstSince(
+  options: OpenDeltaLog,
+  folder: string,
+  { from, first }: { from: number; first: number | undefined },
+): Promise<number> {
+  if (first !== undefined) {
+    const stat = await options.store.stat(`${folder}/${commitName(first)}`).catch(undefinedIfGone);
+    if (stat !== undefined) return first;
+  }
+  return firstOf(options, folder, from);
+}
+
+function undefinedIfGone(error: unknown): undefined {
+  if (!(error instanceof CodedError && error.code === 'NOT_FOUND')) throw error;
+}
+
 /** The first readable version, from the beginning of the listing. @param from up to which the log is not known to be complete */
 async function firstOf({ store, catalog }: OpenDeltaLog, folder: string, from: number): Promise<number> {
   const listing = new LogListing({ catalog });
@@ -195,9 +244,9 @@ async function continues(
 ): Promise<boolean> {
   const parsed = parseFingerprint(known);
   if (parsed === undefined || !listing.hasCommit(parsed.version)) return false;
-  const { size, ...stat } = await statAt(store, folder, listing, parsed.version);
-  const isSame = fingerprintOf(parsed.version, { size, ...stat }) === parsed.commit;
-  return isSame || (catalog !== undefined && size === parsed.size);
+  const stat = await statAt(store, folder, listing, parsed.version);
+  const isSame = commitIdentity(parsed.version, stat) === parsed.commit;
+  return isSame || (catalog !== undefined && stat.size === parsed.size);
 }
 
 function commitPath(folder: string, listing: LogListing, version: number): string {
@@ -209,6 +258,10 @@ async function statAt(store: LogStore, folder: string, listing: LogListing, vers
   const listed = listing.stat(version);
   if (listed !== undefined) return listed;
   const checkpoint = listing.hasCommit(version) ? undefined : listing.checkpointUpTo(version);
-  if (checkpoint?.version !== version) return store.stat(commitPath(folder, listing, version));
+  if (checkpoint?.version !== version) {
+    const stat = await store.stat(commitPath(folder, listing, version));
+    listing.setStat(version, stat);
+    return stat;
+  }
   return store.stat(`${folder}/${checkpoint.files[0]?.name}`);
 }

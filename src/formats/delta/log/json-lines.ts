@@ -18,13 +18,30 @@ const LARGE_LINE_BYTES = 256 * 1024;
 const MAX_LINE_VALUES = 500_000;
 const LINE_FEED = 0x0a;
 
-export interface LineChunk {
-  /** Some may be blank. */
-  lines: string[];
+/** Whole lines. Some may be blank, and the file's last one may have no end. */
+export class LineChunk {
+  readonly bytes: Buffer;
   /** Number of lines before these in the range. */
-  before: number;
+  readonly before: number;
   /** Position after these lines. */
-  end: number;
+  readonly end: number;
+
+  constructor(bytes: Buffer, before: number, end: number) {
+    this.bytes = bytes;
+    this.before = before;
+    this.end = end;
+  }
+
+  get lines(): string[] {
+    const lines = this.bytes.toString('utf8').split('\n');
+    if (lines.at(-1) === '') lines.pop();
+    return lines;
+  }
+
+  /** The position of a byte in the file. */
+  position(at: number): number {
+    return this.end - this.bytes.length + at;
+  }
 }
 
 /**
@@ -48,9 +65,9 @@ export async function* readLines(
   const take = (end: number, bytes?: Buffer): LineChunk => {
     const whole = unfinishedBytes > 0 ? Buffer.concat([...unfinished, ...(bytes ? [bytes] : [])]) : (bytes as Buffer);
     [unfinished, unfinishedBytes] = [[], 0];
-    const lines = linesOf(whole);
-    before += lines.length;
-    return { lines, before: before - lines.length, end };
+    const chunk = new LineChunk(whole, before, end);
+    before += countLines(whole);
+    return chunk;
   };
   let reading = read(position, position + FIRST_READ_BYTES);
   for (let requested = FIRST_READ_BYTES; ; requested = READ_BYTES) {
@@ -96,10 +113,16 @@ function endOfLines(block: Buffer, at: number, to: number): number | undefined {
   return Math.min(end, last) + 1;
 }
 
-function linesOf(bytes: Buffer): string[] {
-  const lines = bytes.toString('utf8').split('\n');
-  if (lines.at(-1) === '') lines.pop();
+function countLines(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = 0; at < bytes.length; lines++) at = lineEnd(bytes, at) + 1;
   return lines;
+}
+
+/** Position of the line feed that ends the line, or the end of the bytes. */
+export function lineEnd(bytes: Buffer, start: number): number {
+  const end = bytes.indexOf(LINE_FEED, start);
+  return end < 0 ? bytes.length : end;
 }
 
 /** @throws MalformedError if the line is not a JSON object, LimitError if it has too many values */

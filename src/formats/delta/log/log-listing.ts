@@ -93,6 +93,16 @@ export class LogListing {
     return { size: this.#sizes[index] as number, modifiedMs: this.#times[index] as number, etag };
   }
 
+  /** Keeps what the listing did not contain. */
+  setStat(version: number, { size, modifiedMs, etag }: ObjectStat): void {
+    const index = this.#indexOf(version);
+    if (index === undefined) return;
+    this.#sizes[index] = size;
+    this.#times[index] = modifiedMs;
+    if (version === this.#commits.at(-1)) this.#newestEtag = etag;
+    if (version === this.#known) this.#knownEtag = etag;
+  }
+
   hasChecksum(version: number): boolean {
     return this.#checksums.has(version);
   }

@@ -3,14 +3,15 @@ import { RESTORE } from '../../malformed.ts';
 import type { MetadataAction, ProtocolAction } from '../actions.ts';
 import type { CheckpointReader } from '../checkpoint/checkpoint-reader.ts';
 import type { DeltaSchema, DeltaSchemas } from '../columns/delta-schema.ts';
-import type { SmallActions } from '../log/commit.ts';
+import type { LineRange, SmallActions } from '../log/commit.ts';
 import type { Commits } from '../log/commits.ts';
 import type { DeltaLog } from '../log/delta-log.ts';
-import type { StateOrigins } from '../log/fingerprint.ts';
+import type { ActionPlace, StateOrigins } from '../log/fingerprint.ts';
 import type { LogStore } from '../log/log-store.ts';
 import { readAhead } from '../log/read-ahead.ts';
 import { type Checksum, readChecksum } from './checksum.ts';
 import { checkProtocol } from './protocol.ts';
+import type { RememberedState } from './remembered-states.ts';
 
 /** What a version of a table is, besides its files. */
 export interface TableState {
@@ -27,6 +28,11 @@ export interface TableState {
 /** Each has a schema, which may be large. */
 const MAX_INTERVALS = 32;
 
+/** Commits that are read rather than a checksum file or a checkpoint. */
+const MAX_NEAR = 32;
+/** Between two lines that are read together. */
+const MAX_GAP_BYTES = 64 * 1024;
+
 interface Interval {
   from: number;
   to: number;
@@ -36,9 +42,9 @@ interface Interval {
 interface Found {
   metadata?: MetadataAction;
   protocol?: ProtocolAction;
-  /** The commits that have them. */
-  metadataAt?: number;
-  protocolAt?: number;
+  /** Where they are in commits. */
+  metadataAt?: ActionPlace;
+  protocolAt?: ActionPlace;
   /** Removed domains, too. */
   domains: Map<string, { configuration: string; removed: boolean }>;
 }
@@ -54,6 +60,8 @@ export interface TableStatesOptions {
   checkpoint(upTo: number): Promise<CheckpointReader | undefined>;
   /** Where the state of an earlier version comes from, if the log continues it. */
   known?: { version: number; origins: StateOrigins };
+  /** The state of an earlier version of this log. */
+  remembered?: RememberedState;
 }
 
 /**
@@ -68,6 +76,13 @@ export class TableStates {
 
   constructor(options: TableStatesOptions) {
     this.#options = options;
+    const { remembered } = options;
+    if (remembered === undefined) return;
+    const { version, metadata, protocol, domains, origins } = remembered;
+    const found: Found = { metadata, protocol, domains: new Map() };
+    for (const [domain, configuration] of domains) found.domains.set(domain, { configuration, removed: false });
+    if (origins) [found.metadataAt, found.protocolAt] = [origins.metadata, origins.protocol];
+    this.#remember(version, version, this.#complete(version, found));
   }
 
   /** @throws CodedError `DATA_LOSS` if the log does not have it any more, or is broken */
@@ -81,13 +96,11 @@ export class TableStates {
     if (known) return known;
     const before = this.#intervals.find(({ from, to }) => from < version && version <= to + 1);
     if (before === undefined) return this.#load(version);
-    const { metadata, protocol, domains } = actions;
-    if (!metadata && !protocol && domains.length === 0) {
+    const found: Found = { domains: new Map() };
+    if (!addOlder(found, actions, version)) {
       before.to = version;
       return before.state;
     }
-    const found: Found = { metadata, protocol, metadataAt: version, protocolAt: version, domains: new Map() };
-    for (const domain of domains) found.domains.set(domain.domain, domain);
     return this.#remember(version, version, this.#complete(version, found, before.state));
   }
 
@@ -108,19 +121,27 @@ export class TableStates {
   }
 
   #known(version: number): TableState | undefined {
-    return this.#intervals.find(({ from, to }) => from <= version && version <= to)?.state;
+    return this.#intervalOf(version)?.state;
+  }
+
+  #intervalOf(version: number): Interval | undefined {
+    return this.#intervals.find(({ from, to }) => from <= version && version <= to);
   }
 
   async #load(version: number): Promise<TableState> {
-    const { log, commits, checkpoint } = this.#options;
+    const { log, commits, checkpoint, known } = this.#options;
+    const near = await this.#nearBefore(version);
+    const sinceNear = near && (await this.#since(near, version));
+    if (sinceNear) return sinceNear;
     const checksum = await this.checksum(version);
     if (checksum && (checksum.domains || !hasDomains(checksum.protocol))) {
       const { metadata, protocol, domains = [] } = checksum;
       const found: Found = { metadata, protocol, domains: new Map(domains.map((domain) => [domain.domain, domain])) };
       return this.#remember(version, version, this.#complete(version, found));
     }
-    const continued = await this.#continued(version);
-    if (continued) return continued;
+    const continued = known && known.version <= version ? await this.#knownState() : undefined;
+    const sinceKnown = continued && (await this.#since(continued, version));
+    if (sinceKnown) return sinceKnown;
     const base = await checkpoint(version);
     const found: Found = { domains: new Map() };
     let since = base?.version ?? log.first;
@@ -143,26 +164,52 @@ export class TableStates {
   }
 
   /**
-   * The state from what is known of an earlier version: only the commits since then are read, and those that had its metadata and protocol.
-   * Undefined if that is not enough.
+   * A state that is not older than the known one, and so shortly before the version that the commits since then, which are read for their files, are
+   * the cheapest way to its own.
    */
-  async #continued(version: number): Promise<TableState | undefined> {
+  async #nearBefore(version: number): Promise<Interval | undefined> {
+    const { known: { version: known } = {}, remembered } = this.#options;
+    const oldest = remembered?.version ?? known;
+    if (oldest === undefined) return undefined;
+    const isNear = (to: number) => to >= oldest && to < version && version - to <= MAX_NEAR;
+    let near: Interval | undefined;
+    for (const interval of this.#intervals) if (isNear(interval.to) && interval.to > (near?.to ?? -1)) near = interval;
+    if (known === undefined || known <= (near?.to ?? -1)) return near;
+    if (known !== version && !isNear(known)) return near;
+    return (await this.#knownState()) ?? near;
+  }
+
+  /** The state of the known version, from the lines that it was read from. Undefined if that is not enough. */
+  async #knownState(): Promise<Interval | undefined> {
     const { known, commits } = this.#options;
-    if (known === undefined || version < known.version) return undefined;
+    if (known === undefined) return undefined;
+    const interval = this.#intervalOf(known.version);
+    if (interval) return interval;
     const found: Found = { domains: new Map() };
-    let since = known.version;
-    const newer = readAhead(
-      descending(version, known.version + 1),
-      async (at): Promise<[number, SmallActions]> => [at, await commits.smallActions(at)],
-    );
-    for await (const [at, actions] of newer) if (addOlder(found, actions, at)) since = Math.max(since, at);
-    for (const at of [known.origins.metadata, known.origins.protocol]) {
+    for (const place of joined(known.origins)) {
       // Such a commit may have been cleaned up.
-      const actions = await commits.smallActions(at).catch(() => undefined);
-      if (actions) addOlder(found, actions, at);
+      const actions = await commits.actionsIn(place.version, place).catch(() => undefined);
+      if (actions) addOlder(found, actions, place.version, place.start);
     }
     if (!found.metadata || !found.protocol || hasDomains(found.protocol)) return undefined;
-    return this.#remember(since, version, this.#complete(version, found));
+    this.#remember(known.version, known.version, this.#complete(known.version, found));
+    return this.#intervalOf(known.version);
+  }
+
+  /** The state from that of an earlier version and the commits since then. Undefined if one of these is gone. */
+  async #since(earlier: Interval, version: number): Promise<TableState | undefined> {
+    const { log, commits } = this.#options;
+    for (const at of descending(version, earlier.to + 1)) if (log.commitPath(at) === undefined) return undefined;
+    const found: Found = { domains: new Map() };
+    let since: number | undefined;
+    const newer = readAhead(
+      descending(version, earlier.to + 1),
+      async (at): Promise<[number, SmallActions]> => [at, await commits.smallActions(at)],
+    );
+    for await (const [at, actions] of newer) if (addOlder(found, actions, at)) since ??= at;
+    if (since !== undefined) return this.#remember(since, version, this.#complete(version, found, earlier.state));
+    earlier.to = Math.max(earlier.to, version);
+    return earlier.state;
   }
 
   #complete(version: number, found: Found, before?: TableState, checkpoint?: string): TableState {
@@ -221,14 +268,30 @@ export class TableStates {
 /**
  * Adds what an older commit or checkpoint has.
  *
- * @param at the commit's version
+ * @param version of the commit
+ * @param start first byte of what was read of it
  * @returns whether it had anything
  */
-function addOlder(found: Found, { metadata, protocol, domains }: SmallActions, at?: number): boolean {
-  if (metadata && !found.metadata) [found.metadata, found.metadataAt] = [metadata, at];
-  if (protocol && !found.protocol) [found.protocol, found.protocolAt] = [protocol, at];
+function addOlder(
+  found: Found,
+  { metadata, protocol, domains, metadataLine, protocolLine }: SmallActions,
+  version?: number,
+  start = 0,
+): boolean {
+  const placeOf = (line: LineRange | undefined): ActionPlace | undefined =>
+    line && version !== undefined ? { version, start: start + line.start, end: start + line.end } : undefined;
+  if (metadata && !found.metadata) [found.metadata, found.metadataAt] = [metadata, placeOf(metadataLine)];
+  if (protocol && !found.protocol) [found.protocol, found.protocolAt] = [protocol, placeOf(protocolLine)];
   for (const domain of domains) if (!found.domains.has(domain.domain)) found.domains.set(domain.domain, domain);
   return metadata !== undefined || protocol !== undefined || domains.length > 0;
+}
+
+/** The places to read: one if both lines are beside each other, as writers write them. */
+function joined({ metadata, protocol }: StateOrigins): ActionPlace[] {
+  const [start, end] = [Math.min(metadata.start, protocol.start), Math.max(metadata.end, protocol.end)];
+  const length = metadata.end - metadata.start + protocol.end - protocol.start;
+  if (metadata.version !== protocol.version || end - start > length + MAX_GAP_BYTES) return [metadata, protocol];
+  return [{ version: metadata.version, start, end }];
 }
 
 const hasDomains = ({ writerFeatures }: ProtocolAction) => writerFeatures?.includes('domainMetadata') ?? false;
