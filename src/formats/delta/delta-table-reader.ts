@@ -205,13 +205,11 @@ export class DeltaTableReader implements TableReader {
     const range = { from, to, signal };
     const checkpoint = base === undefined ? await this.#checkpoint(version) : undefined;
     if (isOwnChange(version, base, checkpoint)) {
-      for await (const { actions, end } of this.#commits.fileActions(version, range)) {
-        const changes: FileChange[] = [];
-        for (const action of actions) {
-          if (action.kind === 'add') files.added(action, version, changes);
-          else files.removed(action, changes);
-        }
+      let changes: FileChange[] = [];
+      const target = files.target(version, () => changes);
+      for await (const end of this.#commits.passFileActions(version, target, range)) {
         yield* batches(changes, end);
+        changes = [];
       }
       return;
     }

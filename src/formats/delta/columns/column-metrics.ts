@@ -1,63 +1,75 @@
-import { WireWriter } from '../../../protobuf/writer.ts';
+import { moved, number, part } from '../../columns/column-bytes.ts';
 import { COLUMN, COLUMNS, NO_COLUMNS, type PackedColumns } from '../../columns/packed-columns.ts';
-import { slotOf } from './bound-values.ts';
 import type { FileStats } from './file-stats.ts';
-import type { Leaf, LeafPlan } from './leaf-plan.ts';
+import type { LeafPlan } from './leaf-plan.ts';
 import type { FilePartition } from './partition-reader.ts';
 
-const FIRST_BYTES = 4096;
-const out = new WireWriter(FIRST_BYTES, FIRST_BYTES);
 const UNKNOWN = -1;
+/** Most bytes of a packed column without the bytes of its bounds: tags, and numbers of up to 10 bytes. */
+const MAX_COLUMN_BYTES = 96;
+/** Memory that the columns of several files share. */
+const MAX_SHARED_BYTES = 256 * 1024;
 
-/** The metrics of the columns that a file has statistics of. */
+/** It starts small, because most commits have few files. */
+let out = new Uint8Array(4096);
+/** Bytes of it that belong to files. */
+let used = 0;
+
+/**
+ * The metrics of the columns that a file has statistics of: a view of memory that several files share. Each column has its fields in the order of their
+ * numbers, as generated encoders write them. All is in local variables, because this runs for every column of every file.
+ */
 export function columnMetrics(stats: FileStats, plan: LeafPlan, partition: readonly FilePartition[]): PackedColumns {
-  for (const leaf of plan.leaves) {
-    const value = leaf.partition === undefined ? undefined : partition[leaf.partition];
-    if (value === undefined) writeRead(stats, leaf);
-    else writeDerived(stats.numRecords, leaf, value);
+  const { leaves } = plan;
+  const { numRecords, isTight, nulls: nullsOf, starts, ends, bytes } = stats;
+  let most = leaves.length * MAX_COLUMN_BYTES + stats.used;
+  for (const { bound } of partition) if (bound !== undefined) most += 2 * bound.length;
+  if (out.length - used < most) {
+    out = new Uint8Array(Math.max(most, Math.min(MAX_SHARED_BYTES, out.length * 2)));
+    used = 0;
   }
-  return out.length === 0 ? NO_COLUMNS : out.take();
-}
-
-/** What the log has of a column. */
-function writeRead(stats: FileStats, leaf: Leaf): void {
-  const { numRecords, bytes, starts, ends } = stats;
-  const nulls = nullCountOf(stats, leaf);
-  const slot = slotOf(leaf, false);
-  let lower = starts[slot] as number;
-  let upper = starts[slot + 1] as number;
-  // Bounds of a column without values stand for nothing.
-  if (nulls !== UNKNOWN && nulls === numRecords) lower = upper = UNKNOWN;
-  if (nulls === UNKNOWN && lower === UNKNOWN && upper === UNKNOWN) return;
-  const start = open(leaf, numRecords, nulls);
-  if (lower !== UNKNOWN) out.part(COLUMN.lower, bytes, lower, (ends[slot] as number) - lower);
-  if (upper !== UNKNOWN) out.part(COLUMN.upper, bytes, upper, (ends[slot + 1] as number) - upper);
-  out.close(start);
-}
-
-/** What follows from a partition column's only value. */
-function writeDerived(numRecords: number, leaf: Leaf, { bound, isNull }: FilePartition): void {
-  if (isNull === undefined) return;
-  const start = open(leaf, numRecords, isNull ? numRecords : 0);
-  if (bound !== undefined) {
-    out.bytes(COLUMN.lower, bound);
-    out.bytes(COLUMN.upper, bound);
+  const target = out;
+  const first = used;
+  let at = first;
+  for (let index = 0; index < leaves.length; index++) {
+    const leaf = leaves[index] as LeafPlan['leaves'][number];
+    const derived = leaf.partition === undefined ? undefined : (partition[leaf.partition] as FilePartition);
+    let nulls = UNKNOWN;
+    let [lower, upper] = [UNKNOWN, UNKNOWN];
+    if (derived !== undefined) {
+      // What follows from a partition column's only value.
+      if (derived.isNull === undefined) continue;
+      nulls = derived.isNull ? numRecords : 0;
+    } else {
+      nulls = nullsOf[index] as number;
+      // A null count that nothing contradicts. If rows were deleted, only 'none' and 'all' remain true (Delta protocol, "Per-file Statistics").
+      if (numRecords !== UNKNOWN && nulls > numRecords) nulls = UNKNOWN;
+      if (!isTight && nulls !== 0 && nulls !== numRecords) nulls = UNKNOWN;
+      // Bounds of a column without values stand for nothing.
+      if (nulls === UNKNOWN || nulls !== numRecords) {
+        lower = starts[2 * index] as number;
+        upper = starts[2 * index + 1] as number;
+      }
+      if (nulls === UNKNOWN && lower === UNKNOWN && upper === UNKNOWN) continue;
+    }
+    target[at] = COLUMNS;
+    // One byte for the length, which is enough for most columns.
+    const start = at + 2;
+    at = number(target, start, COLUMN.id, leaf.id);
+    if (numRecords !== UNKNOWN) at = number(target, at, COLUMN.valueCount, numRecords);
+    if (nulls !== UNKNOWN) at = number(target, at, COLUMN.nullCount, nulls);
+    if (lower !== UNKNOWN) at = part(target, at, COLUMN.lower, bytes, lower, (ends[2 * index] as number) - lower);
+    if (upper !== UNKNOWN) at = part(target, at, COLUMN.upper, bytes, upper, (ends[2 * index + 1] as number) - upper);
+    const bound = derived?.bound;
+    if (bound !== undefined) {
+      at = part(target, at, COLUMN.lower, bound, 0, bound.length);
+      at = part(target, at, COLUMN.upper, bound, 0, bound.length);
+    }
+    const size = at - start;
+    if (size < 0x80) target[start - 1] = size;
+    else at = moved(target, start, at);
   }
-  out.close(start);
-}
-
-/** The fields are written in the order of their numbers, as generated encoders write them. */
-function open({ id }: Leaf, values: number, nulls: number): number {
-  const start = out.open(COLUMNS);
-  out.int(COLUMN.id, id);
-  if (values !== UNKNOWN) out.int(COLUMN.valueCount, values);
-  if (nulls !== UNKNOWN) out.int(COLUMN.nullCount, nulls);
-  return start;
-}
-
-/** A null count that nothing contradicts. If rows were deleted, only 'none' and 'all' remain true (Delta protocol, "Per-file Statistics"). */
-function nullCountOf({ nulls, numRecords, isTight }: FileStats, { index }: Leaf): number {
-  const count = nulls[index] as number;
-  if (numRecords !== UNKNOWN && count > numRecords) return UNKNOWN;
-  return isTight || count === 0 || count === numRecords ? count : UNKNOWN;
+  if (at === first) return NO_COLUMNS;
+  used = at;
+  return new Uint8Array(target.buffer, first, at - first);
 }

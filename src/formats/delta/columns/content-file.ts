@@ -41,24 +41,48 @@ export function dataFile(
   schema: DeltaSchema,
   columnIds?: ReadonlySet<number>,
 ): ContentFile {
-  const reading = preparedFor(schema);
-  const plan = planFor(reading, schema, columnIds);
+  const reading = readingOf(schema, columnIds);
+  const { plan } = reading;
   const partition = reading.partition.read(add, path);
   if (add.stats !== undefined) statsText.read(add.stats, plan, stats);
   else if (add.statsParsed !== undefined) readParsedStats(add.statsParsed, plan, stats);
   else stats.start(plan.leaves.length);
+  return dataFileOf({ path, size: add.size, baseRowId: add.baseRowId, partition, stats }, schema, plan);
+}
+
+/** The data file of an add whose parts were read. */
+export function dataFileOf(
+  {
+    path,
+    size,
+    baseRowId,
+    partition,
+    stats,
+  }: { path: string; size: number; baseRowId?: number; partition: readonly FilePartition[]; stats: FileStats },
+  schema: DeltaSchema,
+  plan: LeafPlan,
+): ContentFile {
   return {
     path,
     content: 'DATA',
     format: 'PARQUET',
     recordCount: stats.numRecords,
-    fileSizeInBytes: add.size,
+    fileSizeInBytes: size,
     specId: schema.spec.specId,
     partition: valuesOf(partition),
     columns: columnMetrics(stats, plan, partition),
     schemaId: schema.id,
-    firstRowId: add.baseRowId,
+    firstRowId: baseRowId,
   };
+}
+
+/** How the adds of a schema are read. @param columnIds restricts the column metrics */
+export function readingOf(
+  schema: DeltaSchema,
+  columnIds?: ReadonlySet<number>,
+): { partition: PartitionReader; plan: LeafPlan } {
+  const reading = preparedFor(schema);
+  return { partition: reading.partition, plan: planFor(reading, schema, columnIds) };
 }
 
 /**

@@ -69,6 +69,17 @@ export class PlanNode {
     return this.#byName.get(name);
   }
 
+  /** @param start of the name in escaped quotes; @param hash as for `find` */
+  findEscaped(bytes: Buffer, start: number, hash: number): Child | undefined {
+    let slot = hash & this.#mask;
+    for (;;) {
+      const child = this.#table[slot];
+      if (child === undefined) return undefined;
+      if (child.escapedKey !== undefined && startsWith(bytes, start, child.escapedKey)) return child;
+      slot = (slot + 1) & this.#mask;
+    }
+  }
+
   /** @param start of the quoted name; @param hash of the name's bytes, as `addToHash` computes it */
   find(bytes: Buffer, start: number, hash: number): Child | undefined {
     let slot = hash & this.#mask;
@@ -84,11 +95,15 @@ export interface Child {
   readonly name: string;
   /** The name in UTF-8 with what follows and precedes it in JSON: `"name":`. */
   readonly key: Buffer;
+  /** The same within a JSON string, `\"name\":`. Absent if the name itself needs escapes. */
+  readonly escapedKey?: Buffer;
   /** Position among the children of its struct. */
   readonly position: number;
   readonly leaf?: Leaf;
   readonly node?: PlanNode;
 }
+
+const NEEDS_ESCAPES = /["\\\p{Cc}]/u;
 
 /** Random, so that nobody can choose names with equal hashes. */
 const HASH_FACTOR = (Math.floor(Math.random() * 2 ** 20) << 1) | 1;
@@ -134,6 +149,7 @@ export function leafPlan({ columns, partitionColumns }: DeltaSchema, columnIds?:
     return {
       name,
       key: Buffer.from(`"${name}":`),
+      ...(!NEEDS_ESCAPES.test(name) && { escapedKey: Buffer.from(`\\"${name}\\":`) }),
       position,
       leaf: leaf?.partition === undefined ? leaf : undefined,
       node: fields && new PlanNode(fields.map(childOf)),

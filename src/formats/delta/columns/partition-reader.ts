@@ -34,7 +34,7 @@ export class PartitionReader {
   }
 
   /** @param path of the data file, for messages; @throws CodedError `DATA_LOSS` if a value is none of its column's type */
-  read({ partitionValues }: AddAction, path: string): FilePartition[] {
+  read({ partitionValues }: Pick<AddAction, 'partitionValues'>, path: string): FilePartition[] {
     return this.#fields.map((column) => {
       const { field, physicalName, type, cache } = column;
       const text = Object.hasOwn(partitionValues, physicalName) ? partitionValues[physicalName] : undefined;

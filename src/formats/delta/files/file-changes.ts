@@ -1,7 +1,9 @@
 import type { FileChange, FileChangeBatch } from '../../table-reader.ts';
 import type { AddAction, RemoveAction } from '../actions.ts';
-import { dataFile, vectorFile } from '../columns/content-file.ts';
+import { dataFile, dataFileOf, vectorFile } from '../columns/content-file.ts';
 import type { DeltaSchema } from '../columns/delta-schema.ts';
+import type { FileActionTarget } from '../log/commit.ts';
+import { AddLine } from './add-line.ts';
 import { type FilePaths, inlineVectorPath, vectorId } from './file-paths.ts';
 
 /** Converts file actions to changes of one version's files. */
@@ -9,6 +11,7 @@ export class FileChanges {
   readonly #paths: FilePaths;
   readonly #schema: DeltaSchema;
   readonly #columnIds?: ReadonlySet<number>;
+  #line?: AddLine;
 
   constructor(paths: FilePaths, schema: DeltaSchema, columnIds?: ReadonlySet<number>) {
     this.#paths = paths;
@@ -23,13 +26,7 @@ export class FileChanges {
    */
   added(add: AddAction, version: number, into: FileChange[], isCheckpoint = false): void {
     const path = this.#paths.absolute(add.path);
-    const addition = {
-      sequenceNumber: version,
-      fileSequenceNumber: version,
-      addedSnapshotId: BigInt(version),
-      ...(isCheckpoint && { isUpperBound: true as const }),
-      replacesLive: true as const,
-    };
+    const addition = { ...additionOf(version), ...(isCheckpoint && { isUpperBound: true as const }) };
     const file = dataFile(add, path, this.#schema, this.#columnIds);
     const { defaultRowCommitVersion = version } = add;
     // A file of a checkpoint was added in the version in which its rows were, or later.
@@ -38,6 +35,27 @@ export class FileChanges {
     if (add.deletionVector === undefined) return;
     const vectorPath = this.#paths.vector(add.deletionVector);
     into.push({ kind: 'added', file: vectorFile(add, path, this.#schema, vectorPath), ...addition });
+  }
+
+  /** The changes of the file actions of a version's own commit. */
+  target(version: number, into: () => FileChange[]): FileActionTarget {
+    this.#line ??= new AddLine(this.#schema, this.#columnIds);
+    const line = this.#line;
+    const addition = additionOf(version);
+    return {
+      line: (bytes, start, end) => {
+        if (!line.read(bytes, start, end)) return false;
+        const path = this.#paths.absolute(line.path);
+        const { size, baseRowId, stats, plan } = line;
+        const file = dataFileOf({ path, size, baseRowId, stats, partition: line.partition(path) }, this.#schema, plan);
+        into().push({ kind: 'added', file, ...addition });
+        return true;
+      },
+      action: (action) => {
+        if (action.kind === 'add') this.added(action, version, into());
+        else this.removed(action, into());
+      },
+    };
   }
 
   /** The data file is removed if it is live with this vector, or without one (Delta protocol, "Add File and Remove File"). */
@@ -60,6 +78,13 @@ export class FileChanges {
     return `${this.#paths.key(path)}\n${vectorId(deletionVector)}`;
   }
 }
+
+const additionOf = (version: number) => ({
+  sequenceNumber: version,
+  fileSequenceNumber: version,
+  addedSnapshotId: BigInt(version),
+  replacesLive: true as const,
+});
 
 /** Changes per batch. */
 export const BATCH_CHANGES = 4096;

@@ -32,6 +32,13 @@ export interface LineRange {
   end: number;
 }
 
+/** A range of bytes; see `readLines`. */
+export interface LinesRange {
+  from?: number;
+  to?: number;
+  signal?: AbortSignal;
+}
+
 export type FileAction = AddAction | RemoveAction;
 
 /** File actions of a commit. */
@@ -94,32 +101,56 @@ function takeAction(found: SmallActions, line: string, at: LineRange): void {
   if (sidecar) found.sidecars.push(sidecarAction(sidecar));
 }
 
+/** What takes the file actions of a commit. */
+export interface FileActionTarget {
+  /** Takes the line between two positions as it is. @returns false if the line has to be parsed */
+  line?(bytes: Buffer, start: number, end: number): boolean;
+  action(action: FileAction): void;
+}
+
 /**
- * Reads the file actions whose lines begin in a range of a commit (see `readLines`), in the order of the lines.
+ * Reads the file actions whose lines begin in a range of a commit (see `readLines`), in the order of the lines. Yields the positions up to which the
+ * target has them.
  *
  * @throws MalformedError that contains the line, LimitError
  */
-export async function* readFileActions(
+export async function* passFileActions(
   read: ReadBytes,
-  range: { from?: number; to?: number; signal?: AbortSignal } = {},
-): AsyncGenerator<ActionChunk> {
-  for await (const { lines, before, end } of readLines(read, range)) {
-    const actions: FileAction[] = [];
-    for (let index = 0; index < lines.length; index++) {
-      const line = lines[index] as string;
-      if (isBlank(line)) continue;
+  target: FileActionTarget,
+  range: LinesRange = {},
+): AsyncGenerator<number> {
+  for await (const { bytes, before, end: position } of readLines(read, range)) {
+    let number = before;
+    for (let start = 0, end = 0; start < bytes.length; start = end + 1) {
+      end = lineEnd(bytes, start);
+      number++;
       try {
-        const parsed = parseLine(line);
-        const add = fieldsOf(parsed.add, 'add');
-        if (add) actions.push(addAction(add));
-        const remove = fieldsOf(parsed.remove, 'remove');
-        if (remove) actions.push(removeAction(remove));
+        if (!target.line?.(bytes, start, end)) takeFileActions(bytes.toString('utf8', start, end), target);
       } catch (error) {
-        throw range.from ? error : inLine(before + index + 1, error);
+        throw range.from ? error : inLine(number, error);
       }
     }
-    yield { actions, end };
+    yield position;
   }
+}
+
+/** The same, as actions: about a thousand at a time. */
+export async function* readFileActions(read: ReadBytes, range: LinesRange = {}): AsyncGenerator<ActionChunk> {
+  let actions: FileAction[] = [];
+  const target: FileActionTarget = { action: (action) => actions.push(action) };
+  for await (const end of passFileActions(read, target, range)) {
+    yield { actions, end };
+    actions = [];
+  }
+}
+
+function takeFileActions(line: string, target: FileActionTarget): void {
+  if (isBlank(line)) return;
+  const parsed = parseLine(line);
+  const add = fieldsOf(parsed.add, 'add');
+  if (add) target.action(addAction(add));
+  const remove = fieldsOf(parsed.remove, 'remove');
+  if (remove) target.action(removeAction(remove));
 }
 
 function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {

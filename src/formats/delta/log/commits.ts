@@ -1,7 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
 import { CodedError } from '../../../errors.ts';
 import { fileError, MalformedError } from '../../malformed.ts';
-import { type ActionChunk, readFileActions, readSmallActions, type SmallActions } from './commit.ts';
+import {
+  type ActionChunk,
+  type FileActionTarget,
+  type LinesRange,
+  passFileActions,
+  readFileActions,
+  readSmallActions,
+  type SmallActions,
+} from './commit.ts';
 import type { DeltaLog } from './delta-log.ts';
 import type { ReadBytes } from './json-lines.ts';
 import type { LogStore } from './log-store.ts';
@@ -48,13 +56,19 @@ export class Commits {
    *
    * @throws CodedError `DATA_LOSS` if the commit is missing or broken
    */
-  async *fileActions(
-    version: number,
-    range: { from?: number; to?: number; signal?: AbortSignal } = {},
-  ): AsyncGenerator<ActionChunk> {
+  fileActions(version: number, range: LinesRange = {}): AsyncGenerator<ActionChunk> {
+    return this.#named(version, (read) => readFileActions(read, range));
+  }
+
+  /** The same into a target (see `passFileActions`). */
+  passFileActions(version: number, target: FileActionTarget, range: LinesRange = {}): AsyncGenerator<number> {
+    return this.#named(version, (read) => passFileActions(read, target, range));
+  }
+
+  async *#named<T>(version: number, start: (read: ReadBytes) => AsyncGenerator<T>): AsyncGenerator<T> {
     const path = this.#path(version);
     try {
-      yield* readFileActions(this.#bytes(path), range);
+      yield* start(this.#bytes(path));
     } catch (error) {
       throw fileError('commit', path, error);
     }

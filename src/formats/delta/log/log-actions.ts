@@ -111,7 +111,8 @@ export function sidecarAction(fields: Fields): SidecarAction {
   return { path: text(fields, 'path', 'sidecar'), sizeInBytes: integer(fields, 'sizeInBytes', 'sidecar') };
 }
 
-function partitionValues(value: unknown): Record<string, string | null> {
+/** @throws MalformedError as `addAction` */
+export function partitionValues(value: unknown): Record<string, string | null> {
   const fields = fieldsOf(value, 'add.partitionValues');
   if (fields === undefined) return {};
   for (const key in fields) {
