@@ -4,6 +4,7 @@
  */
 
 import { promoteBound } from './bounds.ts';
+import { convertBound } from './convert-bound.ts';
 import { primitiveType } from './primitive-type.ts';
 import { asBuffer, float32Bytes, int32Bytes, int64Bytes } from './value-bytes.ts';
 
@@ -41,11 +42,14 @@ export function widened({ type, value }: TypedValue): Uint8Array {
   return type === 'timestamp_ns' && value.length === 8 ? microsAndNanos(value) : promoteBound(widestType(type), value);
 }
 
-/** The value in the type that its column has now; it is `widened`, or has the type that the column had when it was written. */
+/**
+ * The value in the type that its column has now; it is `widened`, or has the type that the column had when it was written. Delta widens integers to
+ * double and decimal, and decimals to a larger scale (Delta protocol, "Type Widening").
+ */
 export function inTypeOfColumn({ type, value }: TypedValue, to: string): Buffer {
   const bytes = asBuffer(value);
   if (type === to) return bytes;
-  if (type !== widestType(to)) return asBuffer(promoteBound(to, value));
+  if (type !== widestType(to)) return asBuffer(convertBound(type, to, value) ?? promoteBound(to, value));
   if (to === 'timestamp_ns') return nanosOf(bytes) ?? bytes;
   if (bytes.length !== 8) return bytes;
   switch (to) {

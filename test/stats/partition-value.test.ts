@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { boundText } from '../../src/stats/bounds.ts';
 import { inTypeOfColumn, widened, widestType } from '../../src/stats/partition-value.ts';
 
 const bytes = (length: number, write: (buffer: Buffer) => unknown) => {
@@ -49,6 +50,18 @@ it.each(WIDENINGS)('a value of %s equals the same of %s', (from, to, value) => {
       expect(inTypeOfColumn({ type: from, value: narrow }, to)).toEqual(to.startsWith('decimal') ? stored : wide);
     }),
   );
+});
+
+// Delta protocol, "Type Widening": the values are equal, but not their bytes.
+it.each<[from: string, to: string, value: Buffer, text: string]>([
+  ['int', 'double', int(-7), '-7.0'],
+  ['int', 'double', int(2 ** 31 - 1), '2147483647.0'],
+  ['int', 'decimal(12, 2)', int(-7), '-7.00'],
+  ['long', 'decimal(22, 2)', long(-(2n ** 63n)), '-9223372036854775808.00'],
+  ['decimal(6, 2)', 'decimal(12, 4)', Buffer.of(0xff, 0x9c), '-1.0000'],
+])('a value of %s is shown in its column that is a %s now', (from, to, value, text) => {
+  const stored = { type: widestType(from), value: widened({ type: from, value }) };
+  expect(boundText(to, inTypeOfColumn(stored, to))).toBe(text);
 });
 
 it('keeps nanoseconds, and tells them from microseconds', () => {

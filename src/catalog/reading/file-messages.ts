@@ -38,7 +38,7 @@ export function messageBytes({ body }: LiveFile, { columns, partition }: DataFil
   return bytes;
 }
 
-/** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas, those of partition values from the table's. */
+/** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas, those of Iceberg's partition values from the table's. */
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;
   readonly #partitionFields: PartitionFields;
@@ -80,9 +80,9 @@ export class FileMessages {
     const fields = this.#partitionFields.of(specId);
     return partition.map(({ fieldId, name: storedName, type: storedType, value: stored }) => {
       const field = fields.get(fieldId);
-      const type = field?.type ?? storedType;
-      // Delta's partition columns are columns, which may be renamed. Iceberg's partition fields have names of their own.
+      // Delta's partition columns are columns, which have a name and a type in each snapshot. Iceberg's partition fields have names of their own.
       const column = this.#isDelta ? this.#schemas.find(field?.sourceId ?? -1) : undefined;
+      const type = column?.type ?? field?.type ?? storedType;
       const name = column?.name ?? storedName;
       if (stored === undefined) return { fieldId, name, type };
       const value = inTypeOfColumn({ type: storedType, value: stored }, type);
