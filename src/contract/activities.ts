@@ -255,7 +255,7 @@ export interface UnreadableSnapshots {
   /** How many the job reports: those that no earlier job has found, and the current one. */
   count: number;
   /** The first of these (decimal), and why it cannot be read. Absent if `count` is 0. */
-  first?: { snapshotId: string; reason: string; isCaptured: boolean };
+  first?: { snapshotId: string; code: string; reason: string; isCaptured: boolean };
 }
 
 /** The outcome of one slice of one table. */

@@ -16,6 +16,7 @@ export interface TableDescriptor {
   /** Every schema, as Iceberg's spec serializes it (appendix C). For Delta only the current one: the others come with their snapshots. */
   schemas: { id: number; json: string }[];
   currentSchemaId: number;
+  /** For Delta, those that are known so far: the others come with their snapshots, and the list grows as these are read. */
   partitionSpecs: PartitionSpec[];
   defaultSpecId: number;
   /** Absent for a table without a snapshot. */

@@ -30,6 +30,11 @@ export async function refuseChanged(
   throw new CodedError('ABORTED', `The table changed while it was read: ${error.message}`, { cause: error });
 }
 
-export function isDataLoss(error: unknown): error is CodedError {
+/** Whether the error is one of the snapshot that was read: its metadata is gone or broken, or a later version of the format is needed. */
+export function isUnreadable(error: unknown): error is CodedError {
+  return isDataLoss(error) || (error instanceof CodedError && error.code === 'UNIMPLEMENTED');
+}
+
+function isDataLoss(error: unknown): error is CodedError {
   return error instanceof CodedError && error.code === 'DATA_LOSS';
 }

@@ -89,11 +89,11 @@ export class IngestProgress {
 function failureOf({ table }: TableIngest, { count, first }: UnreadableSnapshots): TableFailure | undefined {
   if (!first) return undefined;
   const others = count > 1 ? ` and ${plural(count - 1, 'other')}` : '';
-  const { snapshotId, reason, isCaptured } = first;
+  const { snapshotId, code, reason, isCaptured } = first;
   const found = isCaptured ? 'cannot be verified' : 'cannot be read';
   const rest = isCaptured ? 'What was ingested of it stays.' : 'Everything else of the table is in the catalog.';
   const message = `Snapshot ${snapshotId}${others} ${found}: ${reason} ${rest}`;
-  return jobFailure(formatName([...table.namespace, table.name]), { code: 'DATA_LOSS', message });
+  return jobFailure(formatName([...table.namespace, table.name]), { code, message });
 }
 
 /** What an attempt has done that ended at a heartbeat. Files after the cursor are sent, and counted, again. */

@@ -10,7 +10,7 @@ import { type DueSnapshot, dueSnapshots } from './ahead/due-snapshots.ts';
 import { Peekable } from './ahead/peekable.ts';
 import { type NextChanges, ReadAhead } from './ahead/read-ahead.ts';
 import { sendSmallSnapshots } from './ahead/small-snapshots.ts';
-import { isDataLoss } from './changed-table.ts';
+import { isUnreadable } from './changed-table.ts';
 import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
@@ -204,7 +204,7 @@ async function unlessLost(
     const groups = await splitIfBig(put, input);
     return groups?.split ? { split: groups.split } : await putSnapshot({ ...put, groups });
   } catch (error) {
-    if (isDataLoss(error)) return { error };
+    if (isUnreadable(error)) return { error };
     throw error;
   }
 }

@@ -43,7 +43,7 @@ export class UnreadableSnapshots {
     const { count = 0, first } = this.#progress.unreadable ?? {};
     const id = String(snapshotId);
     const isCaptured = this.#plan.snapshots.captured.has(snapshotId);
-    const own = { snapshotId: id, reason: reasonOf(error, MAX_REPORTED), isCaptured };
+    const own = { snapshotId: id, code: error.code, reason: reasonOf(error, MAX_REPORTED), isCaptured };
     this.#progress.unreadable = {
       last: id,
       count: count + (isReported && !isCounted ? 1 : 0),
@@ -78,7 +78,10 @@ export class UnreadableSnapshots {
 
 /** Why a snapshot cannot be read, and what brings it in: a text that may be stored and shown, whatever the broken file contains. */
 function reasonOf(error: CodedError, maxLength: number): string {
-  const advice = ' Restore the file and run a job with --full.';
+  const advice =
+    error.code === 'UNIMPLEMENTED'
+      ? ' Once a newer release supports it, run a job with --full.'
+      : ' Restore the file and run a job with --full.';
   const message = describeError(error).message.replace(RESTORE, '').replaceAll('\0', '\u{fffd}');
   return truncate(message, maxLength - advice.length) + advice;
 }

@@ -22,7 +22,7 @@ const MASK = [
 
 /** Moves a table to the state that was read: current snapshot, refs and fingerprint in one step, after everything they need is in. */
 export interface TableMove {
-  request: UpdateTableRequest;
+  readonly request: UpdateTableRequest;
   /** Something other than fingerprint and coverage differs. */
   changes: boolean;
 }
@@ -59,22 +59,27 @@ export function tableMove(
   const isKnown = stored.upstream?.fingerprint !== '' && !stored.upstream?.missingSince && isSame(stored, table);
   const isRecorded = stored.upstream?.fingerprint === fingerprint && stored.upstream.coverage === coverage;
   if (isKnown && isRecorded) return undefined;
-  const request = UpdateTableRequestMessage.fromPartial({
-    updateMask: MASK,
-    table: {
-      ...table,
-      upstream: {
-        connectorId,
-        namespacePath: [...upstream.namespace],
-        tableName: upstream.name,
-        uuid: descriptor.uuid,
-        fingerprint,
-        coverage,
-        fetchedAt: new Date(),
-      },
+  return {
+    changes: !isKnown,
+    // When it is sent, reading the snapshots may have found more partition specs.
+    get request() {
+      return UpdateTableRequestMessage.fromPartial({
+        updateMask: MASK,
+        table: {
+          ...table,
+          upstream: {
+            connectorId,
+            namespacePath: [...upstream.namespace],
+            tableName: upstream.name,
+            uuid: descriptor.uuid,
+            fingerprint,
+            coverage,
+            fetchedAt: new Date(),
+          },
+        },
+      });
     },
-  });
-  return { request, changes: !isKnown };
+  };
 }
 
 function isSame(stored: Table, read: Partial<Table>): boolean {

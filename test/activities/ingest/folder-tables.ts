@@ -5,6 +5,7 @@ import { jest } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { openDirectory } from '../../../src/connectors/directory/open-directory.ts';
 import type { IngestInput, TableHeartbeat } from '../../../src/contract/activities.ts';
+import type { TableFormat } from '../../../src/formats/table-reader.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import type { PlanFile } from '../../../src/generated/reconciler/v1/plans.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
@@ -39,10 +40,10 @@ export class FolderTables implements AsyncDisposable {
    *
    * @param spec further fields of the connector
    */
-  async connect(warehouse: string, spec: object = {}) {
+  async connect(warehouse: string, spec: object = {}, format: TableFormat = 'ICEBERG') {
     const { bindings, connectors, plans, snapshots, statistics, tables } = this.catalog.clients;
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec(spec) });
-    const deps = activityDeps(this.catalog, await openDirectory(new FileStore(), warehouse));
+    const deps = activityDeps(this.catalog, await openDirectory(new FileStore(), warehouse, { format }));
     const bound = async () =>
       (await bindings.listBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).bindings;
     const tableId = async () => (await bound())[0]!.objectId;

@@ -194,7 +194,11 @@ it('a table that changes while it is read gets on, once its unreadable snapshot 
 it('an attempt that was killed before it stored its unreadable snapshot counts it once', async () => {
   const { table, ingest } = await threeSnapshots();
   table.damage('snap-2.avro');
-  const unreadable = { last: '2', count: 1, first: { snapshotId: '2', reason: 'It is gone.', isCaptured: false } };
+  const unreadable = {
+    last: '2',
+    count: 1,
+    first: { snapshotId: '2', code: 'DATA_LOSS', reason: 'It is gone.', isCaptured: false },
+  };
   const { failure: reported } = await ingest(false, {}, { counts: {}, cursor: { unreadable } });
   expect(reported?.message).toMatch(/^Snapshot 2 cannot be read/);
 });
@@ -205,7 +209,11 @@ it('the next slice of a full rescan reads unreadable snapshots after one whose f
   await ingest();
   table.damage('snap-1.avro');
   table.damage('snap-3.avro', list);
-  const unreadable = { last: '1', count: 1, first: { snapshotId: '1', reason: 'It is gone.', isCaptured: false } };
+  const unreadable = {
+    last: '1',
+    count: 1,
+    first: { snapshotId: '1', code: 'DATA_LOSS', reason: 'It is gone.', isCaptured: false },
+  };
   await ingest(true, {}, { counts: {}, cursor: { verified: '1', unreadable } });
   expect(await snapshots()).toEqual(files);
 });

@@ -39,20 +39,27 @@ it.each([
 it.each([
   ['DELTA', ['int', 'double'], ['7', '7.0']],
   ['ICEBERG', ['double', 'double'], ['7.0', '7.0']],
-] as const)('the partition of a widened column in a table of format %s has the types %p', async (format, types, texts) => {
-  const table = await TestTable.create(catalog, {
-    format: TableFormat[`TABLE_FORMAT_${format}`],
-    schema: schema(1, 'part', 'double'),
-    partitionSpecs,
-  });
-  const { tableId } = table;
-  await catalog.clients.tables.putTableSchema({ tableId, schema: schema(0, 'part', 'int') });
-  // As integers are stored, whatever their width.
-  const seven = { fieldId: 1000, name: 'part', type: 'long', value: Buffer.of(7, 0, 0, 0, 0, 0, 0, 0) };
-  await table.put({ snapshotId: 1, snapshot: { schemaId: 0 }, changes: [added({ filePath: 'a', partition: [seven] })] });
-  await table.put({ snapshotId: 2, base: 1, snapshot: { schemaId: 1 } });
-  const shown = async (snapshotId: number) => (await table.files(snapshotId))[0]?.partition[0];
-  const both = [await shown(1), await shown(2)];
-  expect(both.map((value) => value?.type)).toEqual(types);
-  expect(both.map((value) => value?.text)).toEqual(texts);
-});
+] as const)(
+  'the partition of a widened column in a table of format %s has the types %p',
+  async (format, types, texts) => {
+    const table = await TestTable.create(catalog, {
+      format: TableFormat[`TABLE_FORMAT_${format}`],
+      schema: schema(1, 'part', 'double'),
+      partitionSpecs,
+    });
+    const { tableId } = table;
+    await catalog.clients.tables.putTableSchema({ tableId, schema: schema(0, 'part', 'int') });
+    // As integers are stored, whatever their width.
+    const seven = { fieldId: 1000, name: 'part', type: 'long', value: Buffer.of(7, 0, 0, 0, 0, 0, 0, 0) };
+    await table.put({
+      snapshotId: 1,
+      snapshot: { schemaId: 0 },
+      changes: [added({ filePath: 'a', partition: [seven] })],
+    });
+    await table.put({ snapshotId: 2, base: 1, snapshot: { schemaId: 1 } });
+    const shown = async (snapshotId: number) => (await table.files(snapshotId))[0]?.partition[0];
+    const both = [await shown(1), await shown(2)];
+    expect(both.map((value) => value?.type)).toEqual(types);
+    expect(both.map((value) => value?.text)).toEqual(texts);
+  },
+);

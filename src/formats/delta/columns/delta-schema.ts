@@ -5,7 +5,14 @@ import type { MetadataAction, ProtocolAction } from '../actions.ts';
 import type { ColumnIds } from './column-ids.ts';
 import type { DeltaColumn } from './delta-column.ts';
 import { invalidColumn, parseSchemaString } from './delta-types.ts';
-import { idsOf, type KnownSchema, type ParsedSchema, parseKnown, USES_MAPPING_IDS } from './known-ids.ts';
+import {
+  idsOf,
+  type KnownSchema,
+  PARTITION_SPEC,
+  type ParsedSchema,
+  parseKnown,
+  USES_MAPPING_IDS,
+} from './known-ids.ts';
 import { PartitionSpecs } from './partition-specs.ts';
 import { SchemaConverter } from './schema-json.ts';
 
@@ -41,14 +48,14 @@ export class DeltaSchemas {
   ) {
     this.#known = known.schemas.map(parseKnown);
     this.#specs = new PartitionSpecs(known.specs);
-    for (const { id, fields } of this.#known) {
-      this.#schemaIds.set(digest(JSON.stringify(fields)), id);
+    for (const { id, specId, fields } of this.#known) {
+      this.#schemaIds.set(keyOf(fields, specId), id);
       this.#nextSchemaId = Math.max(this.#nextSchemaId, id + 1);
     }
   }
 
   /**
-   * Equal columns have the same schema id, whichever versions have them. The result is the same object as before if nothing of the columns has
+   * Equal columns with the same partitioning have the same schema id, whichever versions have them. The result is the same object as before if nothing of the columns has
    * changed since the last call.
    *
    * @throws CodedError `UNIMPLEMENTED` or `DATA_LOSS` that names the column
@@ -60,7 +67,7 @@ export class DeltaSchemas {
     return this.#last.schema;
   }
 
-  /** All partition specs that are known so far. */
+  /** All partition specs that are known so far; the list grows as versions are read. */
   get specs(): PartitionSpec[] {
     return this.#specs.all;
   }
@@ -68,18 +75,23 @@ export class DeltaSchemas {
   #read({ schemaString, partitionColumns }: MetadataAction, isMapped: boolean): DeltaSchema {
     const { ids, usesMappingIds } = this.#idsFor(isMapped);
     const { fields, columns } = new SchemaConverter(ids, isMapped).convert(parseSchemaString(schemaString));
-    const id = this.#schemaIdOf(JSON.stringify(fields));
-    const marker = usesMappingIds ? { [USES_MAPPING_IDS]: true } : {};
     const partition = partitionColumns.map((name) => {
       const column = columns[indexOfName(fields, name)];
       if (column?.type === undefined)
         throw invalidColumn([name], 'a primitive type, because it is a partition column', column?.id);
       return { name, column };
     });
+    const spec = this.#specs.specOf(partition.map(({ name, column }) => ({ name, id: column.id })));
+    const specId = partition.length > 0 ? spec.specId : undefined;
+    const id = this.#schemaIdOf(keyOf(fields, specId));
+    const marks = {
+      ...(usesMappingIds && { [USES_MAPPING_IDS]: true }),
+      ...(specId !== undefined && { [PARTITION_SPEC]: specId }),
+    };
     return {
-      json: JSON.stringify({ type: 'struct', 'schema-id': id, ...marker, fields }),
+      json: JSON.stringify({ type: 'struct', 'schema-id': id, ...marks, fields }),
       id,
-      spec: this.#specs.specOf(partition.map(({ name, column }) => ({ name, id: column.id }))),
+      spec,
       usesColumnMapping: isMapped,
       columns,
       partitionColumns: partition.map(({ column }) => column),
@@ -95,8 +107,7 @@ export class DeltaSchemas {
     return this.#columnIds;
   }
 
-  #schemaIdOf(fields: string): number {
-    const key = digest(fields);
+  #schemaIdOf(key: string): number {
     const known = this.#schemaIds.get(key);
     if (known !== undefined) return known;
     this.#schemaIds.set(key, this.#nextSchemaId);
@@ -104,7 +115,11 @@ export class DeltaSchemas {
   }
 }
 
-const digest = (text: string) => createHash('sha256').update(text).digest('base64');
+/** @param specId absent if the table is not partitioned */
+const keyOf = (fields: unknown, specId: number | undefined) =>
+  createHash('sha256')
+    .update(JSON.stringify([fields, specId]))
+    .digest('base64');
 
 /** Whether columns have physical names. The property is valid only if the protocol supports it (Delta protocol, "Column Mapping"). */
 function usesColumnMapping({ configuration }: MetadataAction, protocol: ProtocolAction): boolean {

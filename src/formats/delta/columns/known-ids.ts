@@ -7,10 +7,14 @@ export type KnownSchema = Readonly<{ id: number; json: string }>;
 /** Key of a schema's JSON: its ids are those of the column mapping, because the first version that was read had one. */
 export const USES_MAPPING_IDS = 'column-mapping-ids';
 
+/** Key of a schema's JSON: the partition spec of its versions. Absent if they are not partitioned. */
+export const PARTITION_SPEC = 'partition-spec-id';
+
 /** A schema's JSON without what differs between equal schemas. */
 export interface ParsedSchema {
   id: number;
   usesMappingIds: boolean;
+  specId: number | undefined;
   fields: unknown[];
 }
 
@@ -19,7 +23,8 @@ export function parseKnown({ id, json }: KnownSchema): ParsedSchema {
   try {
     const schema = JSON.parse(json) as Record<string, unknown>;
     if (!Array.isArray(schema.fields)) throw new Error('it has no fields');
-    return { id, usesMappingIds: schema[USES_MAPPING_IDS] === true, fields: schema.fields };
+    const specId = schema[PARTITION_SPEC] as number | undefined;
+    return { id, usesMappingIds: schema[USES_MAPPING_IDS] === true, specId, fields: schema.fields };
   } catch (cause) {
     throw new CodedError('DATA_LOSS', `schema ${id} in the catalog is broken: ${(cause as Error).message}`, { cause });
   }

@@ -5,8 +5,9 @@ const FIRST_FIELD_ID = 1000;
 
 /** Numbers the lists of partition columns of one table. A renamed column is still the same. */
 export class PartitionSpecs {
+  /** All that are known so far; it grows. A column that was renamed has the name of the version that was read last. */
+  readonly all: PartitionSpec[] = [];
   readonly #specIds = new Map<string, number>();
-  readonly #specs = new Map<number, PartitionSpec>();
   /** Partition field ids by the id of their column. */
   readonly #fieldIds = new Map<number, number>();
   #nextSpecId = 0;
@@ -16,7 +17,7 @@ export class PartitionSpecs {
   constructor(known: readonly PartitionSpec[]) {
     for (const spec of known) {
       const { specId, fields } = spec;
-      this.#specs.set(specId, spec);
+      this.all.push(spec);
       const sources = fields.map(({ sourceIds: [source = -1] }) => source);
       this.#specIds.set(keyOf(sources), specId);
       this.#nextSpecId = Math.max(this.#nextSpecId, specId + 1);
@@ -37,13 +38,10 @@ export class PartitionSpecs {
       return { fieldId: this.#fieldIdOf(id), name, transform: 'identity', sourceIds: [id] };
     });
     const spec = { specId, fields };
-    this.#specs.set(specId, spec);
+    const index = this.all.findIndex((other) => other.specId === specId);
+    if (index < 0) this.all.push(spec);
+    else this.all[index] = spec;
     return spec;
-  }
-
-  /** All that are known so far, by id. Where a column was renamed, with the name of the version that was read last. */
-  get all(): PartitionSpec[] {
-    return [...this.#specs.values()].sort((a, b) => a.specId - b.specId);
   }
 
   #fieldIdOf(columnId: number): number {
