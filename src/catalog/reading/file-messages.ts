@@ -99,8 +99,10 @@ export class FileMessages {
 
   #columns(file: DataFile): FileColumnStats[] {
     const ids = this.#ids;
-    const columns = ids ? file.columns.filter((column) => ids.has(column.columnId)) : file.columns;
-    return columns.map((column) => {
+    // Readers of Delta know columns by their names.
+    const isShown = ({ columnId }: FileColumnStats) =>
+      (ids?.has(columnId) ?? true) && !(this.#isDelta && this.#schemas.isNameTaken(columnId));
+    return file.columns.filter(isShown).map((column) => {
       const known = this.#schemas.find(column.columnId);
       const type = known?.type ?? column.logicalType;
       const boundOf = (bound: Buffer | undefined) => bound && this.#converted(file, column.columnId, type, bound);

@@ -73,6 +73,8 @@ export interface SnapshotSchemas {
   columns: LeafColumn[];
   /** Finds a column by id in that schema, then in the newest other schema that has it, then among the metadata columns. */
   find(id: number): LeafColumn | undefined;
+  /** Whether the column was dropped and another one of that schema has its name. */
+  isNameTaken(id: number): boolean;
   /** The type of a column in the table's current schema, or in the newest other schema that has it. */
   currentType(id: number): string | undefined;
   /** The type of a column in one of the table's schemas. */
@@ -114,11 +116,19 @@ export async function snapshotSchemas(
     }
     return typesOf.get(id);
   };
+  const find = (id: number) => byId.get(id) ?? findOther(id) ?? METADATA_COLUMNS.get(id);
+  let names: Set<string | undefined> | undefined;
+  const isNameTaken = (id: number) => {
+    if (byId.has(id)) return false;
+    names ??= new Set(columns.map((column) => column.name));
+    return names.has(find(id)?.name);
+  };
   return {
     id: schema?.schema_id,
     json: schema?.json,
     columns,
-    find: (id) => byId.get(id) ?? findOther(id) ?? METADATA_COLUMNS.get(id),
+    find,
+    isNameTaken,
     currentType: (id) => typeIn(currentId, id) ?? findOther(id)?.type,
     typeIn,
   };
