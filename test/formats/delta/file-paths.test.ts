@@ -40,21 +40,28 @@ describe('deletion vectors', () => {
   // The protocol's own examples ("Derived Fields", "JSON Example 1 and 2").
   it('have files whose names are derived from UUIDs', () => {
     const vector = { offset: 1, sizeInBytes: 36, cardinality: 2 };
-    expect(paths.vector({ storageType: 'u', pathOrInlineDv: 'ab^-aqEH.-t@S}K{vb[*k^', ...vector })).toBe(
+    expect(paths.vector({ storageType: 'u', pathOrInlineDv: 'ab^-aqEH.-t@S}K{vb[*k^', ...vector }, 'a')).toBe(
       's3://bucket/t/ab/deletion_vector_d2c639aa-8816-431a-aaf6-d3fe2512ff61.bin',
     );
-    expect(paths.vector({ storageType: 'p', pathOrInlineDv: 's3://other/a%20b.bin', ...vector })).toBe(
+    expect(paths.vector({ storageType: 'p', pathOrInlineDv: 's3://other/a%20b.bin', ...vector }, 'a')).toBe(
       's3://other/a b.bin',
     );
     expect(
-      paths.vector({
-        storageType: 'i',
-        pathOrInlineDv: 'wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L',
-        ...vector,
-      }),
+      paths.vector(
+        {
+          storageType: 'i',
+          pathOrInlineDv: 'wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L',
+          ...vector,
+        },
+        'a',
+      ),
     ).toBeUndefined();
-    expect(() => paths.vector({ storageType: 'u', pathOrInlineDv: 'short', ...vector })).toThrow('not a UUID in Z85');
-    expect(() => paths.vector({ storageType: 'u', pathOrInlineDv: '~'.repeat(20), ...vector })).toThrow('not a UUID');
+    expect(() => paths.vector({ storageType: 'u', pathOrInlineDv: 'short', ...vector }, 'a')).toThrow(
+      'not a UUID in Z85',
+    );
+    expect(() => paths.vector({ storageType: 'u', pathOrInlineDv: '~'.repeat(20), ...vector }, 'a')).toThrow(
+      'not a UUID',
+    );
   });
 
   it('differ by their offset, also if one has none', () => {

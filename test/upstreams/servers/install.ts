@@ -6,6 +6,7 @@ import { installNessie } from './nessie.ts';
 import { otherNode } from './node.ts';
 import { prometheusPrograms } from './prometheus.ts';
 import { python } from './python.ts';
+import { spark } from './spark.ts';
 import { installTemporalTestServer } from './temporal-test-server.ts';
 
 /** Jest's global setup: downloads everything before the tests, whose time is limited. */
@@ -13,6 +14,6 @@ export default async function install(): Promise<void> {
   await Promise.all([
     ...[python(), installIcebergRest(), installNessie(), installTemporalTestServer()],
     ...[otherNode(), chromium(), prometheusPrograms()],
-    ...[installAzurite(), installFakeGcs()],
+    ...[installAzurite(), installFakeGcs(), spark()],
   ]);
 }

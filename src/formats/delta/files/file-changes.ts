@@ -33,7 +33,7 @@ export class FileChanges {
     const sequenceNumber = isCheckpoint ? Math.min(defaultRowCommitVersion, version) : version;
     into.push({ kind: 'added', file, ...addition, sequenceNumber, fileSequenceNumber: sequenceNumber });
     if (add.deletionVector === undefined) return;
-    const vectorPath = this.#paths.vector(add.deletionVector);
+    const vectorPath = this.#paths.vector(add.deletionVector, path);
     into.push({ kind: 'added', file: vectorFile(add, path, this.#schema, vectorPath), ...addition });
   }
 
@@ -67,7 +67,7 @@ export class FileChanges {
     }
     const { offset } = deletionVector;
     const vector = {
-      path: this.#paths.vector(deletionVector) ?? inlineVectorPath(path, deletionVector),
+      path: this.#paths.vector(deletionVector, path) ?? inlineVectorPath(path, deletionVector),
       ...(offset !== undefined && { contentOffset: offset }),
     };
     into.push({ kind: 'removed', path, ifVector: vector }, { kind: 'removed', ...vector });

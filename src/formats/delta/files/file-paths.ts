@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MalformedError } from '../../malformed.ts';
+import { CodedError } from '../../../errors.ts';
 import type { DeletionVectorDescriptor } from '../actions.ts';
 import { decodeZ85 } from '../columns/z85.ts';
 
@@ -40,12 +40,15 @@ export class FilePaths {
   /**
    * The decoded absolute path of a vector's file; undefined for an inline vector. It is derived as the protocol's "Deletion Vector Descriptor
    * Schema" requires: `deletion_vector_<uuid>.bin`, with the UUID in the last 20 characters and a folder before them.
+   *
+   * @param dataPath of its data file, for messages
+   * @throws CodedError `DATA_LOSS` if the path contains no UUID
    */
-  vector({ storageType, pathOrInlineDv }: DeletionVectorDescriptor): string | undefined {
+  vector({ storageType, pathOrInlineDv }: DeletionVectorDescriptor, dataPath: string): string | undefined {
     if (storageType === 'i') return undefined;
     if (storageType === 'p') return this.absolute(pathOrInlineDv);
     const prefix = pathOrInlineDv.slice(0, -20);
-    return `${this.#root}${prefix}${prefix === '' ? '' : '/'}deletion_vector_${uuidOf(pathOrInlineDv.slice(-20))}.bin`;
+    return `${this.#root}${prefix}${prefix === '' ? '' : '/'}deletion_vector_${uuidOf(pathOrInlineDv.slice(-20), dataPath)}.bin`;
   }
 }
 
@@ -90,11 +93,13 @@ function decode(path: string): string {
 }
 
 /** @param text the 20 characters of Z85 that a UUID has */
-function uuidOf(text: string): string {
+function uuidOf(text: string, dataPath: string): string {
   const hex = decodeZ85(text)?.toString('hex');
   if (hex?.length !== 32) {
-    throw new MalformedError(
-      `a deletion vector has the path ${JSON.stringify(text.slice(0, 100))}, which is not a UUID in Z85`,
+    throw new CodedError(
+      'DATA_LOSS',
+      `the deletion vector of file ${dataPath} has the path ${JSON.stringify(text)}, which is not a UUID in Z85. ` +
+        'Restore the table to a version without it.',
     );
   }
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
