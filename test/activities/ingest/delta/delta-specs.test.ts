@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { TableCursor } from '../../../src/contract/activities.ts';
-import { ConnectorKind } from '../../../src/generated/reconciler/v1/connectors.ts';
-import { add, metadata, remove } from '../../formats/delta/memory-table.ts';
+import type { TableCursor } from '../../../../src/contract/activities.ts';
+import { ConnectorKind } from '../../../../src/generated/reconciler/v1/connectors.ts';
+import { add, metadata, remove } from '../../../formats/delta/memory-table.ts';
+import { FolderTables } from '../folder-tables.ts';
 import { DeltaVersions } from './delta-versions.ts';
-import { FolderTables } from './folder-tables.ts';
 
 let tables: FolderTables;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { ConnectorKind } from '../../../src/generated/reconciler/v1/connectors.ts';
-import { add, protocol } from '../../formats/delta/memory-table.ts';
+import { ConnectorKind } from '../../../../src/generated/reconciler/v1/connectors.ts';
+import { add, protocol } from '../../../formats/delta/memory-table.ts';
+import { FolderTables } from '../folder-tables.ts';
 import { DeltaVersions, features } from './delta-versions.ts';
-import { FolderTables } from './folder-tables.ts';
 
 let tables: FolderTables;
 beforeAll(async () => {

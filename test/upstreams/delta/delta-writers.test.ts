@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { RunningStack } from '../integration/stack/running-stack.ts';
-import { CleanUp } from './clean-up.ts';
-import { spark } from './servers/spark.ts';
+import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { RunningStack } from '../../integration/stack/running-stack.ts';
+import { CleanUp } from '../clean-up.ts';
+import { spark } from '../servers/spark.ts';
 
 const SEED = Number(process.env.RANDOM_SEEDS ?? 4);
-const SCRIPT = fileURLToPath(new URL('engines/keep_writing_delta.py', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../engines/keep_writing_delta.py', import.meta.url));
 
 /** By path: size in bytes, physical rows, rows that a deletion vector deletes. */
 type Files = Record<string, [number, number, number]>;

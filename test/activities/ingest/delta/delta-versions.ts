@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { commit, metadata, protocol } from '../../formats/delta/memory-table.ts';
+import { commit, metadata, protocol } from '../../../formats/delta/memory-table.ts';
 
 /** The log of `db.t` in a warehouse, which a test writes by itself. */
 export class DeltaVersions {
