@@ -94,8 +94,7 @@ function writeFile(out: WireWriter, file: ContentFile): void {
   out.string(FILE.path, file.path);
   out.int(FILE.content, CONTENT[file.content]);
   out.int(FILE.format, FORMAT[file.format] ?? unknownFormat(file));
-  if (file.recordCount > 0) out.int(FILE.recordCount, file.recordCount);
-  else if (file.recordCount < 0) out.int64(FILE.recordCount, BigInt(file.recordCount));
+  if (file.recordCount >= 0) out.int(FILE.recordCount, file.recordCount);
   if (file.fileSizeInBytes !== 0) out.int(FILE.fileSize, file.fileSizeInBytes);
   if (file.specId !== 0) out.int(FILE.specId, file.specId);
   for (const value of file.partition) {

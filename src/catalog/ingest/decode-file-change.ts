@@ -128,7 +128,7 @@ export class FileChangeParser {
     let path = NO_BYTES;
     let content = 0;
     let format = 0;
-    let recordCount = 0;
+    let recordCount = UNKNOWN_COUNT;
     let fileSize = 0;
     let contentSize = -1;
     let specId = 0;
@@ -148,8 +148,7 @@ export class FileChangeParser {
           format = reader.int64(end);
           break;
         case FILE.recordCount:
-          recordCount = reader.int64(end);
-          if (recordCount !== UNKNOWN_COUNT) count(recordCount, 'file.record_count');
+          recordCount = count(reader.int64(end), 'file.record_count');
           break;
         case FILE.fileSize:
           fileSize = count(reader.int64(end), 'file.file_size_in_bytes');

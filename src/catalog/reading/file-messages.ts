@@ -12,9 +12,6 @@ import { isDelta } from '../store/tables/table-format.ts';
 import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
 import { PartitionFields } from './partition-fields.ts';
 
-/** In changes and in the store, of a file whose records nobody counted. */
-const UNKNOWN_COUNT = -1n;
-
 /**
  * The ids of the columns that the selectors name; undefined for all columns.
  *
@@ -67,7 +64,6 @@ export class FileMessages {
     const addedBy = live.addedSnapshotId ?? this.#places.idAt(live.chain, live.addedOrd);
     return {
       ...file,
-      recordCount: file.recordCount === UNKNOWN_COUNT ? undefined : (file.recordCount ?? 0n),
       columns: this.#columns(file),
       partition: this.#partition(file),
       sequenceNumber: BigInt(live.sequenceNumber),

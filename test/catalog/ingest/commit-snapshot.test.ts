@@ -34,7 +34,7 @@ describe('CommitSnapshot', () => {
 
   it('does not know the number of rows if nobody counted the records of a file', async () => {
     const table = await TestTable.create(catalog);
-    const changes = [added({ filePath: 's3://b/0', recordCount: -1n }), added({ filePath: 's3://b/1' })];
+    const changes = [added({ filePath: 's3://b/0', recordCount: undefined }), added({ filePath: 's3://b/1' })];
     await table.put({ snapshotId: 1, changes });
     expect((await table.files(1)).map(({ recordCount }) => recordCount)).toEqual([undefined, 10n]);
     expect(await table.stats(1)).toMatchObject({ dataFileCount: 2n, rowCount: undefined });

@@ -16,7 +16,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 const FILES = [
   added({ filePath: 'a', columns: [{ columnId: 1, valueCount: 10n, lowerBound: long(1) }], entry: 1, seq: 3 }),
-  added({ filePath: 'b', recordCount: -1n, fileSizeInBytes: BigInt(2 ** 40), entry: 2, seq: 3 }),
+  added({ filePath: 'b', recordCount: undefined, fileSizeInBytes: BigInt(2 ** 40), entry: 2, seq: 3 }),
   added({ filePath: 'c', fileContent: FileContent.FILE_CONTENT_EQUALITY_DELETES, equalityIds: [1], entry: 3, seq: 3 }),
   added({
     filePath: 'd.puffin',

@@ -91,9 +91,9 @@ describe('column statistics', () => {
 
   it('have the bounds of files whose records nobody counted', async () => {
     const table = await TestTable.create(catalog);
-    const file = (filePath: string, recordCount: bigint, from: number, to: number) =>
+    const file = (filePath: string, recordCount: bigint | undefined, from: number, to: number) =>
       added({ filePath, recordCount, columns: [{ columnId: 1, lowerBound: long(from), upperBound: long(to) }] });
-    await table.put({ snapshotId: 1, changes: [file('a', -1n, 1, 100), file('b', 5n, 40, 50)] });
+    await table.put({ snapshotId: 1, changes: [file('a', undefined, 1, 100), file('b', 5n, 40, 50)] });
     expect(await table.columns(1, ['id'])).toMatchObject([{ min: '1', max: '100' }]);
   });
 
@@ -310,10 +310,10 @@ describe('live rows', () => {
       [added({ filePath: 'e', fileContent: FileContent.FILE_CONTENT_EQUALITY_DELETES, equalityIds: [1], seq: 2 })],
       undefined,
     ],
-    ['a file whose records nobody counted', [added({ filePath: 'c', recordCount: -1n })], undefined],
+    ['a file whose records nobody counted', [added({ filePath: 'c', recordCount: undefined })], undefined],
     [
       'a delete file whose records nobody counted',
-      [deletes('d', { referencedDataFile: 'a', recordCount: -1n })],
+      [deletes('d', { referencedDataFile: 'a', recordCount: undefined })],
       undefined,
     ],
     ['more deletes than rows', [deletes('d', { referencedDataFile: 'a', recordCount: 50n })], undefined],
@@ -326,7 +326,10 @@ describe('live rows', () => {
 
   it('are counted again when the file that nobody counted is gone', async () => {
     const table = await TestTable.create(catalog);
-    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b', recordCount: -1n })] });
+    await table.put({
+      snapshotId: 1,
+      changes: [added({ filePath: 'a' }), added({ filePath: 'b', recordCount: undefined })],
+    });
     await table.put({ snapshotId: 2, base: 1, changes: [removed('b'), added({ filePath: 'c' })] });
     expect(await table.stats(1)).toMatchObject({ rowCount: undefined, liveRowCount: undefined, dataFileCount: 2n });
     expect(await table.stats(2)).toMatchObject({ rowCount: 20n, liveRowCount: 20n });
