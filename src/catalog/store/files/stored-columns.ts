@@ -26,7 +26,7 @@ export function fileColumns(body: Uint8Array): StoredMetrics {
   const reader = new WireReader(body);
   const end = body.length;
   const columns: StoredColumnMetrics[] = [];
-  let records = 0;
+  let records = -1;
   let schemaId: number | undefined;
   while (reader.position < end) {
     const tag = reader.tag(end);
