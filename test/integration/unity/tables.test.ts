@@ -143,6 +143,19 @@ describe('a table that was', () => {
     expect(await unity.versions('alike.s.orders')).toEqual(fixtureVersions(6));
   });
 
+  it('dropped and registered again where it is, is another one with the same versions', async () => {
+    const first = server.add('main', 's', { name: 'orders', ...at(FIXTURE) });
+    const connectorId = await unity.connect('registered');
+    await unity.stack.trigger(connectorId);
+    server.schema('main', 's').length = 0;
+    const second = server.add('main', 's', { name: 'orders', ...at(FIXTURE) });
+    expect(await unity.stack.trigger(connectorId)).toMatchObject({ state: SUCCEEDED, counters: { tablesChanged: 1n } });
+    const shown = await unity.cli('table', 'get', 'registered.s.orders', '--json');
+    expect(shown).toContain(second.table_id);
+    expect(shown).not.toContain(first.table_id);
+    expect(await unity.versions('registered.s.orders')).toEqual(fixtureVersions(6));
+  });
+
   it('moved by its catalog to another place is the same one, with the files of that place', async () => {
     const [folder, elsewhere] = [newFolder(), newFolder()];
     cpSync(FIXTURE, folder, { recursive: true });
