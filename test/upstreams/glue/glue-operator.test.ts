@@ -78,7 +78,9 @@ describe('an operator with AWS Glue', () => {
 
   it('validates the connector and sees what Glue contains', async () => {
     const { stdout } = await type(`connector validate ${options()}`);
-    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}, 5 tables of kinds that are not read. Table sales.`);
+    expect(stdout).toContain(
+      `ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}, 5 tables of kinds that are not read. Table sales.`,
+    );
     expect(stdout).toMatch(/ can be read: its metadata, and the manifest list s3:.*\.avro\.\n/);
     expect(stdout).toContain('  sales.orders\n');
     const misspelled = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
