@@ -53,8 +53,8 @@ export class DirectoryConnector implements UpstreamCatalog {
   }
 
   async listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>> {
-    const names = await this.#page(parent, 'namespace', page);
-    return { ...names, items: names.items.map((name) => [...parent, name]) };
+    const { items, nextToken } = await this.#page(parent, 'namespace', page);
+    return { items: items.map((name) => [...parent, name]), ...(nextToken !== undefined && { nextToken }) };
   }
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
