@@ -190,6 +190,28 @@ describe('a table that was', () => {
     expect((await unity.stack.cli('table', 'get', 'viewed.s.orders')).code).not.toBe(0);
   });
 
+  it('dropped after it was listed does not fail as if it were broken', async () => {
+    const folder = newFolder();
+    cpSync(FIXTURE, folder, { recursive: true });
+    server.add('main', 's', { name: 'other', ...at(FIXTURE) });
+    server.add('main', 's', { name: 'orders', ...at(folder) });
+    server.intercept = ({ path }) => {
+      if (path.includes('/tables?')) {
+        // After the response.
+        setImmediate(() => {
+          rmSync(folder, { recursive: true, force: true });
+          server.schema('main', 's').splice(1);
+        });
+      }
+      return false;
+    };
+    const job = await unity.stack.trigger(await unity.connect('dropped'));
+    const failures = await unity.failures(job);
+    expect(failures.join()).not.toMatch(/DATA_LOSS/);
+    expect(failures).toEqual([expect.stringMatching(/^s\.orders: NOT_FOUND: .*Table not found: main\.s\.orders/)]);
+    expect(await unity.versions('dropped.s.other')).toEqual(fixtureVersions(6));
+  });
+
   it('broken fails by its name, and the others are taken', async () => {
     server.add('main', 's', { name: 'gone', ...at('/nowhere/at/all') });
     server.add('main', 's', { name: 'orders', ...at(FIXTURE) });
