@@ -111,8 +111,19 @@ export class UnityConnector implements UpstreamCatalog {
 
   async fingerprint(table: TableRef, known?: string): Promise<string> {
     const name = this.#name(table);
+    const listed = this.#listed.get(name);
+    if (listed === undefined) return this.#fingerprint(name, await this.#request(name), known);
+    try {
+      return await this.#fingerprint(name, listed, known);
+    } catch (error) {
+      if (!mayHaveChanged(error)) throw error;
+      return this.#fingerprint(name, await this.#request(name), known);
+    }
+  }
+
+  async #fingerprint(name: UnityName, info: TableInfo, known: string | undefined): Promise<string> {
     const before = parseFingerprint(known);
-    const found = await this.#state(name, this.#listed.get(name) ?? (await this.#request(name)));
+    const found = await this.#state(name, info);
     if (found.log === undefined) {
       const store = new LogStore(this.#storeOf(name, found));
       const { location } = found;
@@ -134,8 +145,7 @@ export class UnityConnector implements UpstreamCatalog {
     try {
       return await this.#open(table, found, known);
     } catch (error) {
-      if (!(error instanceof CodedError) || !/^(DATA_LOSS|PERMISSION_DENIED)$/.test(error.code)) throw error;
-      // The table may have been replaced since, or its commits published and their staged files deleted.
+      if (!mayHaveChanged(error)) throw error;
       const now = await this.#state(name, await this.#request(name));
       if (JSON.stringify(now) === JSON.stringify(found)) throw error;
       return this.#open(table, now, known);
@@ -260,6 +270,11 @@ export class UnityConnector implements UpstreamCatalog {
     Object.assign(descriptor, { uuid: id, fingerprint: fingerprintOf(id, descriptor.fingerprint) });
     return reader;
   }
+}
+
+/** Whether the table may have been dropped or replaced since it was listed, or its commits published and their staged files deleted. */
+function mayHaveChanged(error: unknown): boolean {
+  return error instanceof CodedError && /^(DATA_LOSS|PERMISSION_DENIED)$/.test(error.code);
 }
 
 const lengthOf = ({ definition = '', columns }: ViewInfo) =>

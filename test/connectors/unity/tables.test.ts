@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { parseFingerprint } from '../../../src/connectors/unity/unity-fingerprint.ts';
 import type { KnownTable, TableReader } from '../../../src/formats/table-reader.ts';
 import { ROOT } from '../../integration/stack/running-stack.ts';
 import { respondWithJson } from '../rest/fake-server.ts';
@@ -99,7 +100,18 @@ describe('an external table', () => {
     rmSync(join(folder, 'old'), { recursive: true });
     server.schema('main', 's').length = 0;
     const { table_id } = external('new');
+    expect(parseFingerprint(await upstream.fingerprint(TABLE)).id).toBe(table_id);
     expect((await upstream.openTable(TABLE)).descriptor.uuid).toBe(table_id);
+  });
+
+  it('that was dropped after it was listed is gone and not broken', async () => {
+    external();
+    const upstream = await openUnity(server);
+    await upstream.listTables(['s'], { size: 10 });
+    rmSync(join(folder, 't'), { recursive: true });
+    server.schema('main', 's').length = 0;
+    await expect(upstream.fingerprint(TABLE)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(upstream.openTable(TABLE)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('is broken and not gone if its log is missing', async () => {
