@@ -36,6 +36,11 @@ export function ensureDeltaWarehouse(python: string, cacheDir: string, name: str
   return ensureMade(python, cacheDir, name, 'make_delta.py', args);
 }
 
+/** A table of many versions, or with a large checkpoint, by `make_delta_log.py`. */
+export function ensureDeltaLog(python: string, cacheDir: string, name: string, ...args: string[]) {
+  return ensureMade(python, cacheDir, name, 'make_delta_log.py', args);
+}
+
 async function ensureMade(python: string, cacheDir: string, name: string, script: string, args: string[]) {
   const warehouse = join(cacheDir, name);
   const stamp = join(warehouse, '.made');

@@ -27,7 +27,7 @@ import type { CatalogCommits } from './log/log-listing.ts';
 import { LogStore } from './log/log-store.ts';
 import { readAhead } from './log/read-ahead.ts';
 import { CommitTimes } from './state/commit-times.ts';
-import { mayHaveVectors } from './state/protocol.ts';
+import { liveCounts } from './state/live-counts.ts';
 import type { RememberedState, RememberedStates } from './state/remembered-states.ts';
 import { tableProperties } from './state/table-properties.ts';
 import { type TableState, TableStates } from './state/table-states.ts';
@@ -229,24 +229,13 @@ export class DeltaTableReader implements TableReader {
     return checkpoint && changeRanges(version, checkpoint, this.#log, options);
   }
 
-  /** From the version's checksum file, or the checkpoint's footers. */
   async liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined> {
-    const version = this.#version(snapshotId);
-    const checksum = await this.#states.checksum(version);
-    if (checksum?.files !== undefined) {
-      const deleteFiles = mayHaveVectors(checksum.protocol) ? checksum.vectors : 0;
-      if (deleteFiles !== undefined) return { dataFiles: checksum.files, deleteFiles };
-    }
-    if (!this.#log.mayHaveCheckpoint(version)) return undefined;
-    const checkpoint = await this.#checkpoint(version);
-    if (checkpoint?.version !== version) return undefined;
-    const counts = { dataFiles: 0, deleteFiles: 0 };
-    for (const unit of await checkpoint.units()) {
-      if (unit.counts === undefined) return undefined;
-      counts.dataFiles += unit.counts.files;
-      counts.deleteFiles += unit.counts.vectors;
-    }
-    return counts;
+    return liveCounts(this.#version(snapshotId), {
+      log: this.#log,
+      commits: this.#commits,
+      states: this.#states,
+      checkpoint: (upTo) => this.#checkpoint(upTo),
+    });
   }
 
   openDataFile(path: string, sizeInBytes: number): DataFileBytes {

@@ -68,6 +68,7 @@ describe('actions of a commit', () => {
     ]);
     expect(await readSmallActions(read)).toEqual({
       info: { operation: 'WRITE', summary: { 'operationMetrics.numFiles': '1' } },
+      files: { adds: 1, removes: 1, addsRows: false },
       domains: [],
       sidecars: [],
     });

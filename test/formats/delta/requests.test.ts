@@ -128,6 +128,18 @@ describe('requests of a long log', () => {
     expect(reader.versions).toEqual({ first: 0n, last: 600n });
   });
 
+  it('do not grow with it in the next slice of a first run either', async () => {
+    const table = new MemoryTable().put(commit(0), [protocol(), metadata(), add('0')]);
+    for (let version = 1; version < 200; version++) table.put(commit(version), [add(String(version))]);
+    const remembered = new RememberedStates();
+    await using _ = await table.open({ remembered });
+    table.store.reads = [];
+    await using reader = await table.open({ remembered, known: { ...knownFrom(_), fingerprint: '' } });
+    const snapshots = await all(reader.snapshots(new Set([150n])));
+    expect(snapshots.map(({ schemaId }) => schemaId)).toEqual([0]);
+    expect(table.reads).toEqual([commit(199), commit(150)]);
+  });
+
   it('find what was cleaned up', async () => {
     const table = new MemoryTable().put(commit(0), [protocol(), metadata(), add('0')]);
     for (let version = 1; version < 600; version++) table.put(commit(version), [add(String(version))]);

@@ -1,7 +1,7 @@
 import { CodedError } from '../../../errors.ts';
 import { fileError, RESTORE } from '../../malformed.ts';
 import type { AddAction } from '../actions.ts';
-import { readFileActions, readSmallActions, type SmallActions } from '../log/commit.ts';
+import { noSmallActions, readFileActions, readSmallActions, type SmallActions } from '../log/commit.ts';
 import type { DeltaLog } from '../log/delta-log.ts';
 import type { SidecarAction } from '../log/log-actions.ts';
 import type { Checkpoint } from '../log/log-listing.ts';
@@ -82,7 +82,7 @@ export class CheckpointReader {
 
   /** Each file is opened once for both. */
   async #readTop(): Promise<Top> {
-    const top: Top = { actions: { domains: [], sidecars: [] }, units: [] };
+    const top: Top = { actions: noSmallActions(), units: [] };
     for (const file of this.#files()) {
       try {
         if (isJson(file)) {

@@ -21,9 +21,18 @@ export interface SmallActions {
   protocol?: ProtocolAction;
   domains: DomainAction[];
   sidecars: SidecarAction[];
+  /** Numbers of lines about files. */
+  files: FileLines;
   /** Where the lines of the metadata and the protocol are in what was read. */
   metadataLine?: LineRange;
   protocolLine?: LineRange;
+}
+
+export interface FileLines {
+  adds: number;
+  removes: number;
+  /** Whether the first add brings rows into the table: others add live files again, with other statistics. */
+  addsRows: boolean;
 }
 
 /** The bytes of a line. */
@@ -61,7 +70,7 @@ const FILE_ACTION = /^\s*\{\s*"(?:add|remove|cdc|txn)"\s*:\s*\{/;
  * @throws MalformedError that contains the line
  */
 export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): Promise<SmallActions> {
-  const found: SmallActions = { domains: [], sidecars: [] };
+  const found = noSmallActions();
   for await (const chunk of readLines(read, { signal })) {
     const { bytes } = chunk;
     let number = chunk.before;
@@ -69,10 +78,19 @@ export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): P
       end = lineEnd(bytes, start);
       number++;
       // Most lines are these, and nothing is made of them.
-      if ((isAt(bytes, start, USUAL_ADD) || isAt(bytes, start, USUAL_REMOVE)) && bytes[end - 1] === CLOSE_OBJECT)
-        continue;
+      if (bytes[end - 1] === CLOSE_OBJECT) {
+        if (isAt(bytes, start, USUAL_REMOVE)) {
+          found.files.removes++;
+          continue;
+        }
+        if (isAt(bytes, start, USUAL_ADD) && found.files.adds > 0) {
+          found.files.adds++;
+          continue;
+        }
+      }
       const line = bytes.toString('utf8', start, end);
       if (isBlank(line)) continue;
+      countFile(found.files, line);
       try {
         if (!FILE_ACTION.test(line))
           takeAction(found, line, { start: chunk.position(start), end: chunk.position(end) });
@@ -83,6 +101,18 @@ export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): P
     }
   }
   return found;
+}
+
+export const noSmallActions = (): SmallActions => ({
+  domains: [],
+  sidecars: [],
+  files: { adds: 0, removes: 0, addsRows: true },
+});
+
+function countFile(files: FileLines, line: string): void {
+  const [, action] = /^\s*\{\s*"(add|remove)"\s*:\s*\{/.exec(line) ?? [];
+  if (action === 'remove') files.removes++;
+  if (action === 'add' && ++files.adds === 1) files.addsRows = /"dataChange"\s*:\s*true\b/.test(line);
 }
 
 function takeAction(found: SmallActions, line: string, at: LineRange): void {

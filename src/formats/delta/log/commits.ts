@@ -5,6 +5,7 @@ import {
   type ActionChunk,
   type FileActionTarget,
   type LinesRange,
+  noSmallActions,
   passFileActions,
   readFileActions,
   readSmallActions,
@@ -103,7 +104,7 @@ export class Commits {
 
   async #readSmallActions(version: number, signal?: AbortSignal): Promise<SmallActions> {
     const path = this.#log.commitPath(version);
-    if (path === undefined) return { domains: [], sidecars: [] };
+    if (path === undefined) return noSmallActions();
     for (let isFirst = true; ; isFirst = false) {
       const reading = this.#oneAtATime(this.#bytes(path));
       try {

@@ -28,6 +28,7 @@ export class LogStore implements Disposable {
   /** By path, and then by first byte. The file that was read first is first. */
   readonly #kept = new Map<string, Map<number, KeptPart>>();
   #keptBytes = 0;
+  #isClosed = false;
 
   constructor(store: ObjectStore) {
     this.#store = store;
@@ -58,6 +59,8 @@ export class LogStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // What is still being read is not kept.
+    this.#isClosed = true;
     for (const path of this.#kept.keys()) this.forget(path);
   }
 
@@ -84,6 +87,7 @@ export class LogStore implements Disposable {
   }
 
   #keep(path: string, start: number, part: KeptPart): void {
+    if (this.#isClosed) return;
     const { length } = part.bytes;
     const before = this.#kept.get(path)?.get(start)?.bytes.length ?? 0;
     const hasRoom = () => this.#keptBytes + length - before <= MAX_KEPT_BYTES;

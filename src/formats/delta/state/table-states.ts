@@ -82,7 +82,7 @@ export class TableStates {
     const found: Found = { metadata, protocol, domains: new Map() };
     for (const [domain, configuration] of domains) found.domains.set(domain, { configuration, removed: false });
     if (origins) [found.metadataAt, found.protocolAt] = [origins.metadata, origins.protocol];
-    this.#remember(version, version, this.#complete(version, found));
+    this.#rememberSince(version, this.#complete(version, found));
   }
 
   /** @throws CodedError `DATA_LOSS` if the log does not have it any more, or is broken */
@@ -192,7 +192,7 @@ export class TableStates {
       if (actions) addOlder(found, actions, place.version, place.start);
     }
     if (!found.metadata || !found.protocol || hasDomains(found.protocol)) return undefined;
-    this.#remember(known.version, known.version, this.#complete(known.version, found));
+    this.#rememberSince(known.version, this.#complete(known.version, found));
     return this.#intervalOf(known.version);
   }
 
@@ -256,6 +256,14 @@ export class TableStates {
         return schema;
       },
     };
+  }
+
+  /** Nothing has changed since the newer one of the state's origins. Domains have none. */
+  #rememberSince(version: number, state: TableState): void {
+    const { origins, protocol, domains } = state;
+    const isSinceOrigins = origins !== undefined && !hasDomains(protocol) && domains.size === 0;
+    const from = isSinceOrigins ? Math.max(origins.metadata.version, origins.protocol.version) : version;
+    this.#remember(from, version, state);
   }
 
   #remember(from: number, to: number, state: TableState): TableState {
