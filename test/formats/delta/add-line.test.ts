@@ -168,6 +168,13 @@ describe('lines of added files that are read from their bytes', () => {
       `${lineOf({ numRecords: 1 })}\r`,
       `${lineOf({ numRecords: 1 })}}`,
       lineOf({ numRecords: 1 }).slice(0, -1),
+      // Control characters do not occur in JSON, wherever they are.
+      ...['path', 'stats', 'p'].map((place) =>
+        lineOf({ numRecords: 1, minValues: { a: 'stats' } }, { path: 'path', partitionValues: { p: 'p' } }).replace(
+          place === 'stats' ? '"stats\\"' : `"${place}"`,
+          place === 'stats' ? '"st\u0001ats\\"' : `"${place}\u0001"`,
+        ),
+      ),
     ];
     const isBytes: boolean[] = [];
     for (const line of lines) isBytes.push(await expectSame(Buffer.from(line), schema));
