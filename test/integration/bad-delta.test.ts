@@ -34,11 +34,10 @@ const FAILING: Record<string, [string, string, Damage]> = {
   newest_truncated: [CLEANED, NEWEST, truncate],
   newest_random: [CLEANED, NEWEST, random],
   newest_zeros: [CLEANED, NEWEST, zeros],
-  no_protocol: ['rs_checkpoint', '00000000000000000000.json', edit(/^.*"protocol".*$/m, '')],
   future: [
     'rs_checkpoint',
     '00000000000000000005.json',
-    edit(/$/, '{"protocol":{"minReaderVersion":9,"minWriterVersion":9}}'),
+    edit(/$/, '\n{"protocol":{"minReaderVersion":9,"minWriterVersion":9}}'),
   ],
   commit_gone: ['rs_partitioned', '00000000000000000003.json', gone],
 };
@@ -48,6 +47,7 @@ const PARTLY: Record<string, [string, string, Damage]> = {
   checkpoint_empty: [CLEANED, CHECKPOINT, empty],
   checkpoint_random: [CLEANED, CHECKPOINT, random],
   checkpoint_zeros: [CLEANED, CHECKPOINT, zeros],
+  no_protocol: ['rs_checkpoint', '00000000000000000000.json', edit(/^.*"protocol".*$/m, '')],
   commit_truncated: [VECTORS, '00000000000000000002.json', truncate],
   commit_random: [VECTORS, '00000000000000000002.json', random],
   vector_path: [VECTORS, '00000000000000000003.json', edit(/("pathOrInlineDv":")[^"]+/, '$1short')],

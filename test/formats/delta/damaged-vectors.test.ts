@@ -17,7 +17,7 @@ const table = (deletionVector: unknown) =>
     .put(commit(2), [add('b')]);
 
 const damages: [what: string, more: object, message: RegExp][] = [
-  ['of an unknown kind', { storageType: 'x' }, /the storage type/],
+  ['of an unknown kind', { storageType: 'x' }, /has the storage type "x"/],
   ['without a kind', { storageType: undefined }, /storageType/],
   ['without a path', { pathOrInlineDv: undefined }, /pathOrInlineDv/],
   ['with a path that is too short', { pathOrInlineDv: 'ab' }, /not a UUID in Z85/],

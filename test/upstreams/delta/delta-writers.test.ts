@@ -36,7 +36,11 @@ async function startWriter(folder: string, cleanUp: CleanUp) {
     env: { ...process.env, ...env, PYTHONDONTWRITEBYTECODE: '1' },
     cwd: tmpdir(),
   });
-  cleanUp.defer(() => void child.kill());
+  const closed = new Promise((resolve) => child.on('close', resolve));
+  cleanUp.defer(async () => {
+    child.kill();
+    await closed;
+  });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     errors = (errors + text).slice(-10_000);
@@ -44,9 +48,12 @@ async function startWriter(folder: string, cleanUp: CleanUp) {
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<{ left: number; truth?: Record<string, Truth> }> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`the writer has ended:\n${errors}`);
-    return JSON.parse(value);
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`the writer has ended:\n${errors}`);
+      // VACUUM prints, too.
+      if (value.startsWith('{"left"')) return JSON.parse(value);
+    }
   };
   child.stdin.write(`${JSON.stringify({ folder, seed: SEED })}\n`);
   await next();
@@ -111,21 +118,21 @@ describe('while Spark and delta-rs append, overwrite, delete, merge, optimise, r
     }
   });
 
-  it('both have the same statistics', async () => {
-    for (const name of Object.keys(truth)) {
-      const [incremental, first] = await Promise.all(
-        ['busy', 'once'].map(async (catalog) => statistics(await stack.tableId(`${catalog}.db.${name}`))),
-      );
+  it('a full rescan has nothing to repair, and both have the same statistics', async () => {
+    const both = async (name: string) => [
+      await statistics(await stack.tableId(`busy.db.${name}`)),
+      await statistics(await stack.tableId(`once.db.${name}`)),
+    ];
+    const before = await Promise.all(Object.keys(truth).map(both));
+    for (const [incremental, first] of before) {
       expect(Object.keys(first ?? {}).length).toBeGreaterThan(2);
-      expect([name, incremental]).toEqual([name, first]);
+      expect(incremental).toEqual(first);
     }
-  });
-
-  it('a full rescan has nothing to repair', async () => {
-    for (const connectorId of [busy, once]) {
-      const full = await stack.trigger(connectorId, { full: true });
-      expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesChanged: 0n } });
-    }
+    const full = await stack.trigger(once, { full: true });
+    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesChanged: 0n } });
+    // Commits have other times than when they were ingested, because their files were made older for Spark to clean the log.
+    expect(await stack.trigger(busy, { full: true })).toMatchObject({ state: JobState.JS_SUCCEEDED });
+    expect(await Promise.all(Object.keys(truth).map(both))).toEqual(before);
   });
 
   async function snapshotsOf(tableId: string) {
@@ -161,9 +168,9 @@ describe('while Spark and delta-rs append, overwrite, delete, merge, optimise, r
       for await (const chunk of stack.catalog.statistics.streamFileColumnStats({ tableId, snapshotId }))
         for (const { filePath, partition, columns } of chunk.files) {
           const values = partition.map(({ name, type, text }) => [name, type, text]);
-          files.push(JSON.stringify([filePath, values, columns.map(texts)]));
+          files.push(JSON.stringify([filePath, values, textsOf(columns)]));
         }
-      found[String(snapshotId)] = [`${rowCount} ${liveRowCount}`, columns.map(texts), files.sort()];
+      found[String(snapshotId)] = [`${rowCount} ${liveRowCount}`, textsOf(columns), files.sort()];
     }
     return found;
   }
@@ -178,6 +185,9 @@ interface ColumnTexts {
   max?: string | undefined;
 }
 
-function texts({ columnName, logicalType, valueCount, nullCount, min, max }: ColumnTexts): string {
-  return [columnName, logicalType, valueCount, nullCount, min, max].join(' | ');
+/** Columns have their ids in the order in which a run found them: the log may have been cleaned in between. */
+function textsOf(columns: readonly ColumnTexts[]): string[] {
+  const text = ({ columnName, logicalType, valueCount, nullCount, min, max }: ColumnTexts) =>
+    [columnName, logicalType, valueCount, nullCount, min, max].join(' | ');
+  return columns.map(text).sort();
 }

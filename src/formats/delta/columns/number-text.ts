@@ -13,6 +13,7 @@ const INT64_DIGITS = 19;
 /** No decimal has as many characters; converting the longest numbers takes quadratic time. */
 const MAX_DECIMAL_TEXT = 200;
 const MAX_DECIMAL = 10n ** 38n;
+const MAX_INT64 = 2n ** 63n - 1n;
 const POWERS = Array.from({ length: 23 }, (_, power) => Number(`1e${power}`));
 
 /**
@@ -174,7 +175,13 @@ export class NumberText {
   /** Whether the text cannot come from a double, or from a 64-bit integer that a double was converted to. */
   #isExact(digits: string, scale: number): boolean {
     const hasMore = digits.replace(/^0+|0+$/g, '').length > DOUBLE_DIGITS;
-    if (this.#isInteger) return hasMore && this.#digits > INT64_DIGITS;
+    if (this.#isInteger) {
+      if (this.#digits > INT64_DIGITS) return hasMore;
+      // Neither the value of a double nor its shortest text, and not the limit that conversions to 64 bits end at.
+      const value = BigInt(digits);
+      const double = Number(value);
+      return value !== MAX_INT64 && BigInt(double) !== value && String(double) !== digits;
+    }
     if (hasMore) return true;
     // Java pads decimals to their scale, and nobody pads doubles.
     return this.#fractionDigits > 1 && -this.#power === scale && digits.endsWith('0');

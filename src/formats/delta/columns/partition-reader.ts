@@ -15,7 +15,7 @@ const MAX_CACHED_LENGTH = 200;
 /** A partition column's value in a file, and what follows from it for the statistics of the column. */
 export interface FilePartition {
   value: PartitionValue;
-  /** The single value of the column in its own type, which is both bounds; absent for null and NaN. */
+  /** The single value of the column in its own type, which is both bounds; absent for null, NaN, and floats, whose later type gives another value. */
   bound?: Uint8Array;
   /** Absent if readers differ in what the value is. */
   isNull?: boolean;
@@ -56,14 +56,15 @@ export class PartitionReader {
 }
 
 function partitionOf(field: PartitionValue, type: string, text: string): FilePartition | undefined {
-  const bytes = partitionBytes(type, text);
+  // If a float column is widened, engines read the text as a double, which is not the double of the float: 0.1 stays 0.1.
+  const isFloat = type === 'float';
+  const bytes = partitionBytes(isFloat ? 'double' : type, text);
   if (bytes === undefined) return undefined;
-  const value = { ...field, value: widened({ type, value: bytes }) };
-  return { value, isNull: false, ...(!isNaNBytes(type, bytes) && { bound: bytes }) };
+  const value = { ...field, value: isFloat ? bytes : widened({ type, value: bytes }) };
+  return { value, isNull: false, ...(!isFloat && !isNaNBytes(type, bytes) && { bound: bytes }) };
 }
 
 function isNaNBytes(type: string, bytes: Buffer): boolean {
-  if (type === 'float') return Number.isNaN(bytes.readFloatLE());
   return type === 'double' && Number.isNaN(bytes.readDoubleLE());
 }
 

@@ -105,13 +105,17 @@ describe('bounds of decimals', () => {
     ['decimal(38,10)', '1234567890123456789012345678.0123456789', both('1234567890123456789012345678.0123456789')],
     ['decimal(38,18)', '12.500000000000000000', both('12.500000000000000000')],
     ['decimal(38,0)', '12345678901234567890123', both('12345678901234567890123')],
+    // Integers that no double has.
+    ['decimal(20,2)', '123456789012345678', both('123456789012345678.00')],
+    ['decimal(38,0)', '9007199254740993', both('9007199254740993')],
     // What a double may stand for: other values are rounded to the same text.
     ['decimal(38,10)', '1.2345678901234568e25', NONE],
     ['decimal(38,18)', '1.0', NONE],
     ['decimal(18,4)', '-97975601767521.1', NONE],
-    ['decimal(20,2)', '123456789012345678', NONE],
+    ['decimal(20,2)', '123456789012345680', NONE],
     // delta-rs converts the double to a 64-bit integer if the scale is 0.
     ['decimal(20,0)', '9223372036854775807', NONE],
+    ['decimal(20,0)', '-9223372036854775808', NONE],
     ['decimal(10,2)', '1e999999999', NONE],
     ['decimal(38,0)', `1${'0'.repeat(100)}`, NONE],
   ])('%s %s', (type, text, expected) => {

@@ -134,6 +134,20 @@ describe('a partition value', () => {
     return { text: value && boundText(own, inTypeOfColumn({ type: widest, value }, own)), column: columns[0] };
   };
 
+  // As Spark shows it: the text is cast to the new type.
+  it('of a float column that becomes a double is that of the text, and no bound', () => {
+    const schema = schemaWith({ p: 'float', x: 'long' }, ['p']);
+    const { partition, columns } = fileOf(
+      addOf({ numRecords: 3 }, { partitionValues: { p: '1.6666666' } }),
+      '/t/f',
+      schema,
+    );
+    const [{ type, value }] = partition as [(typeof partition)[number]];
+    const shown = (as: string) => value && boundText(as, inTypeOfColumn({ type, value }, as));
+    expect([shown('float'), shown('double')]).toEqual(['1.6666666', '1.6666666']);
+    expect(columns[0]).toEqual({ id: 1, valueCount: 3, nullCount: 0 });
+  });
+
   it.each([
     ['byte', '-5', '-5'],
     ['integer', '+7', '7'],
