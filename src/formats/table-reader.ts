@@ -9,6 +9,7 @@ export interface TableDescriptor {
   format: TableFormat;
   formatVersion: number;
   location: string;
+  /** For Delta, the newest version's commit: a staged one until it is published. */
   metadataLocation: string;
   /** Identifies the state of the table that was read. */
   fingerprint: string;

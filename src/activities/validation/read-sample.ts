@@ -54,7 +54,7 @@ export async function readTable(
 ): Promise<{ read: string; hasManifestList: boolean }> {
   await using reader = await upstream.openTable(table);
   const name = tableText(table);
-  const id = reader.descriptor.currentSnapshotId;
+  const { currentSnapshotId: id, format, metadataLocation } = reader.descriptor;
   if (id === undefined) {
     const read = `The metadata of table ${name} can be read; it has no snapshot, so that no other file was read.`;
     return { read, hasManifestList: false };
@@ -62,10 +62,8 @@ export async function readTable(
   await reader.liveFileCounts(id);
   for await (const { manifestList } of reader.snapshots(new Set([id]))) {
     if (!manifestList) break;
-    return {
-      read: `Table ${name} can be read: its metadata, and the ${reader.descriptor.format === 'DELTA' ? 'commit' : 'manifest list'} ${manifestList}.`,
-      hasManifestList: true,
-    };
+    const file = format === 'DELTA' ? `commit ${metadataLocation}` : `manifest list ${manifestList}`;
+    return { read: `Table ${name} can be read: its metadata, and the ${file}.`, hasManifestList: true };
   }
   return { read: `The metadata of table ${name} can be read; it has no manifest list.`, hasManifestList: false };
 }

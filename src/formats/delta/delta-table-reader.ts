@@ -141,7 +141,7 @@ export class DeltaTableReader implements TableReader {
       format: 'DELTA',
       formatVersion: state.protocol.minReaderVersion,
       location,
-      metadataLocation: this.#log.publishedPath(last),
+      metadataLocation: this.#log.commitPath(last) ?? this.#log.publishedPath(last),
       fingerprint: await this.#log.fingerprint(state.origins),
       properties: tableProperties(state),
       schemas: [{ id: schema.id, json: schema.json }],

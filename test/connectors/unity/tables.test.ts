@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readTable } from '../../../src/activities/validation/read-sample.ts';
 import { parseFingerprint } from '../../../src/connectors/unity/unity-fingerprint.ts';
 import type { KnownTable, TableReader } from '../../../src/formats/table-reader.ts';
 import { ROOT } from '../../integration/stack/running-stack.ts';
@@ -200,6 +201,21 @@ describe.each([
     const reader = await (await openUnity(server)).openTable(TABLE);
     expect(await current(reader)).toEqual({ version: 5n, files: FILES[5] });
     expect([...reader.history()].map(({ snapshotId }) => Number(snapshotId))).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it('names the staged commit that it was read from, and then the published one', async () => {
+    const named = async () => {
+      const upstream = await openUnity(server);
+      const { read } = await readTable(upstream, TABLE);
+      const { metadataLocation } = (await upstream.openTable(TABLE)).descriptor;
+      expect(read).toBe(`Table s.t can be read: its metadata, and the commit ${metadataLocation}.`);
+      return metadataLocation;
+    };
+    const { fileName = '' } = state.commits.find(({ version }) => version === 5) ?? {};
+    expect(await named()).toBe(`file://${join(log, '_staged_commits', fileName)}`);
+    renameSync(join(log, '_staged_commits', fileName), join(log, commitName(5)));
+    state.commits = state.commits.filter(({ version }) => version !== 5);
+    expect(await named()).toBe(`file://${join(log, commitName(5))}`);
   });
 
   it("is read from the catalog's commit if a version has also been published", async () => {
