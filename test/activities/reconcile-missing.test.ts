@@ -43,20 +43,24 @@ let count = 0;
 
 const nameOf = (name: string) => ({ namespacePath: [name.split('/')[0] ?? ''], name });
 
-async function connect(missing: Partial<MissingPolicy> = {}): Promise<void> {
+async function connect(
+  missing: Partial<MissingPolicy> = {},
+  kind: ConnectorKind = ConnectorKind.CONNECTOR_KIND_ICEBERG,
+): Promise<void> {
   upstream = new CountedUpstream();
   deps = activityDeps(catalog, upstream);
   ({ namespaceId } = await catalog.namespace());
-  const spec = { displayName: `missing ${++count}`, kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'https://c/' };
+  const spec = { displayName: `missing ${++count}`, kind, uri: 'https://c/' };
   const { connectors } = catalog.clients;
   ({ connectorId } = await connectors.createConnector({ connector: { ...spec, policy: { missing } } }));
 }
 beforeEach(() => connect());
 
 /** Ingests tables, each given as `namespace/name`. */
-async function bind(...names: string[]): Promise<void> {
+const bind = (...names: string[]) => bindAs(TableFormat.TABLE_FORMAT_ICEBERG, names);
+
+async function bindAs(format: TableFormat, names: string[]): Promise<void> {
   for (const name of names) {
-    const format = TableFormat.TABLE_FORMAT_ICEBERG;
     await catalog.clients.bindings.ensureTable({ connectorId, upstream: nameOf(name), namespaceId, name, format });
   }
 }
@@ -224,6 +228,49 @@ it('treats a namespace that is gone as empty, and skips one that refuses', async
   await expect(reconcile()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   expect(await reconcile({ refused: true })).toMatchObject(marked(1));
   expect(await missingOf('a/0', 'b/0', 'c/0')).toEqual(['a/0']);
+});
+
+describe('tables of a format that the connector no longer selects', () => {
+  const [iceberg, delta] = [some('a', 4), some('d', 8)];
+  const DROP = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n, nanos: 0 } };
+  const select = (formats: string) =>
+    catalog.clients.connectors.updateConnector({
+      connector: { connectorId, properties: { 'glue.formats': formats } },
+      updateMask: ['properties'],
+    });
+
+  beforeEach(async () => {
+    await connect({ ...DROP, maxShare: 0.25 }, ConnectorKind.CONNECTOR_KIND_GLUE);
+    await bind(...iceberg);
+    await bindAs(TableFormat.TABLE_FORMAT_DELTA, delta);
+  });
+
+  it('are not gone, and stay', async () => {
+    await select('iceberg');
+    have(...iceberg);
+    expect(await reconcile({ allowMissing: true })).toMatchObject(marked(0));
+    expect(await missingOf(...delta)).toEqual([]);
+  });
+
+  it('do not count for the share that may go at once', async () => {
+    await select('iceberg');
+    have(...iceberg.slice(2));
+    const { before } = await ensureDestination(deps, { connectorId });
+    expect(before.tables).toBe(4);
+    await expect(reconcile({ before: 4 })).rejects.toMatchObject({
+      message: expect.stringContaining('2 of 4 tables'),
+    });
+  });
+
+  it('are not dropped if they were missing before', async () => {
+    have(...iceberg, ...delta.slice(1));
+    expect(await reconcile()).toMatchObject(marked(1));
+    await select('iceberg');
+    const drop = async () => (await run(() => dropGone(deps, { ...STEP, connectorId }))).counts;
+    expect(await drop()).not.toHaveProperty('tablesDropped');
+    await select('delta,iceberg');
+    expect(await drop()).toMatchObject({ tablesDropped: 1 });
+  });
 });
 
 describe('what has been missing', () => {

@@ -35,21 +35,21 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
     },
 
     async listBindings(request) {
-      const { connectorId, kind, namespacePath: path, missingFor } = request;
+      const { connectorId, kind, namespacePath: path, formats, missingFor } = request;
       checkRequest(connectorId, kind);
       const size = pageSize(request.pageSize);
-      const filter = [connectorId, kind, path, missingFor];
+      const filter = [connectorId, kind, path, formats, missingFor];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const missingBy = missingFor && (await clock.ago(durationSeconds(missingFor) * 1000));
-      const { items, last } = await listBindings(db, kind, connectorId, { path, missingBy }, size, after);
+      const { items, last } = await listBindings(db, kind, connectorId, { path, formats, missingBy }, size, after);
       return { bindings: items, nextPageToken: last?.upstream ? tokens.encode(last.upstream, filter) : '' };
     },
 
-    async countBindings({ connectorId, kind, namespacePath }) {
+    async countBindings({ connectorId, kind, namespacePath: path, formats }) {
       checkRequest(connectorId, kind);
       await getConnector(db, connectorId);
-      const { count, checksum } = await countBindings(db, kind, connectorId, namespacePath);
+      const { count, checksum } = await countBindings(db, kind, connectorId, { path, formats });
       return { count: BigInt(count), checksum };
     },
 

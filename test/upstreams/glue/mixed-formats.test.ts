@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { MissingAction } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { RunningStack } from '../../integration/stack/running-stack.ts';
 import { CleanUp } from '../clean-up.ts';
@@ -38,6 +39,12 @@ async function tables(catalog: string): Promise<Record<string, [string, number, 
   return found;
 }
 
+const propertiesOf = (formats: string) => ({
+  ...connectorS3(moto),
+  'glue.formats': formats,
+  'client.region': moto.access.region,
+});
+
 const DELTA = { orders: ['DELTA', 7, 4], uniform: ['DELTA', 7, 4] };
 const ICEBERG = { events: ['ICEBERG', 1, 1] };
 
@@ -46,7 +53,7 @@ it.each([
   ['delta', 'delta', DELTA, 2n],
   ['iceberg', 'iceberg', ICEBERG, 3n],
 ])('a database with both formats is ingested with %s', async (name, formats, expected, filtered) => {
-  const properties = { ...connectorS3(moto), 'glue.formats': formats, 'client.region': moto.access.region };
+  const properties = propertiesOf(formats);
   const connectorId = await stack.connect(name, '', { kind: 'CONNECTOR_KIND_GLUE', uri, properties });
   const job = await stack.trigger(connectorId);
   expect(await stack.failures(job.jobId)).toEqual([]);
@@ -56,4 +63,22 @@ it.each([
   });
   expect(await tables(name)).toEqual(expected);
   expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesMissing: 0n } });
+});
+
+it('tables of a format that is no longer selected stay as they are', async () => {
+  const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 };
+  const connectorId = await stack.connect('narrowed', '', {
+    kind: 'CONNECTOR_KIND_GLUE',
+    uri,
+    properties: propertiesOf(''),
+    policy: { missing },
+  });
+  await stack.trigger(connectorId);
+  const connector = { connectorId, properties: propertiesOf('iceberg') };
+  await stack.catalog.connectors.updateConnector({ connector, updateMask: ['properties'] });
+  expect(await stack.trigger(connectorId)).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { tablesScanned: 1n, tablesChanged: 0n, tablesMissing: 0n, tablesDropped: 0n },
+  });
+  expect(await tables('narrowed')).toEqual({ ...DELTA, ...ICEBERG });
 });

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { Binding, type ObjectKind, type UpstreamName } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import { JobResult } from '../../../generated/reconciler/v1/jobs.ts';
+import type { TableFormat } from '../../../generated/reconciler/v1/tables.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
@@ -59,6 +60,8 @@ const byName = compiledQuery((db, connectorId: string, kind: ObjectKind, path: s
 export interface BindingFilter {
   /** Only those in this upstream namespace and below it. Empty: all. */
   path: readonly string[];
+  /** Only tables that have one of these formats in the catalog. Empty: all. */
+  formats?: readonly TableFormat[];
   /** Those that were marked missing by this time, in milliseconds since the epoch. Absent: those that are not missing. */
   missingBy?: number;
 }
@@ -100,9 +103,9 @@ export async function countBindings(
   db: Db,
   kind: ObjectKind,
   connectorId: string,
-  path: readonly string[],
+  filter: Omit<BindingFilter, 'missingBy'>,
 ): Promise<{ count: number; checksum: bigint }> {
-  const { count, high, low } = await filtered(bindingsOf(db, kind, connectorId), { path })
+  const { count, high, low } = await filtered(bindingsOf(db, kind, connectorId), filter)
     .select((eb) => [
       eb.fn.countAll<number>().as('count'),
       // Halves are summed, since SQLite's sum() fails beyond 64 bits; as text, since JavaScript numbers hold only 53 bits.
@@ -154,11 +157,22 @@ function bindingsOf(db: Db, kind: ObjectKind, connectorId: string) {
   return db.selectFrom('bindings').where('connector_id', '=', connectorId).where('kind', '=', kind);
 }
 
-function filtered(query: ReturnType<typeof bindingsOf>, { path, missingBy }: BindingFilter) {
+function filtered(query: ReturnType<typeof bindingsOf>, { path, formats = [], missingBy }: BindingFilter) {
+  const selected =
+    formats.length === 0
+      ? query
+      : query.where(({ exists, selectFrom }) =>
+          exists(
+            selectFrom('tables')
+              .select('table_id')
+              .whereRef('table_id', '=', 'bindings.object_id')
+              .where('format', 'in', formats),
+          ),
+        );
   const below =
     path.length === 0
-      ? query
-      : query.where('upstream_path_key', '>=', subtree(path).from).where('upstream_path_key', '<', subtree(path).to);
+      ? selected
+      : selected.where('upstream_path_key', '>=', subtree(path).from).where('upstream_path_key', '<', subtree(path).to);
   return missingBy === undefined
     ? below.where('missing_since', 'is', null)
     : below.where('missing_since', '<=', missingBy);
