@@ -178,6 +178,11 @@ export interface LiveFileCounts {
 /** Reads a table in the state that it had when it was opened. */
 export interface TableReader extends AsyncDisposable {
   readonly descriptor: TableDescriptor;
+  /**
+   * Snapshots that were read before may be others now, although nothing in the history shows it: a Delta table that was set back to an earlier version, as
+   * by a backup, gives the numbers of later versions again. What is stored of them is to be verified.
+   */
+  readonly mayDiffer?: boolean;
   /** Bytes of metadata and data files read so far. */
   readonly bytesRead: number;
   /**

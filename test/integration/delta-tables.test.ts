@@ -1,4 +1,14 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
@@ -130,6 +140,45 @@ it('versions whose commits were cleaned up expire together, and the others stay'
   expect(Object.entries(shown).filter(([, files]) => files === 'expired')).toHaveLength(8);
   const sizes = (found: object) => Object.values(found).map((files) => files.length);
   expect(sizes(await versions())).toEqual(sizes(await alone.versions()));
+});
+
+/** The fixture's ninth version, with another file, at another time. */
+function rewriteLast(log: string): void {
+  const path = join(log, '00000000000000000009.json');
+  const text = readFileSync(path, 'utf8');
+  const [, name] = /"add":\{"path":"([^"]+)"/.exec(text) ?? [];
+  expect(name).toBeDefined();
+  writeFileSync(path, text.replaceAll(name as string, 'rewritten.parquet'));
+  const checksum = path.replace('json', 'crc');
+  if (existsSync(checksum)) rmSync(checksum);
+}
+
+it('a table that was set back to an earlier version, and written again, has the versions of now', async () => {
+  const { log, put, run, versions } = await connect();
+  put('added_again');
+  await run();
+  const before = await versions();
+  // As if it were restored from a backup of version 8, and version 9 written again, before a job sees it.
+  rewriteLast(log);
+  expect(await run()).toMatchObject({ counters: { tablesChanged: 1n } });
+  const after = await versions();
+  expect(JSON.stringify(before)).not.toContain('rewritten');
+  expect(after['9']).toContainEqual(expect.stringContaining('rewritten.parquet'));
+  expect({ ...after, 9: [] }).toEqual({ ...before, 9: [] });
+  expect(await run()).toMatchObject({ counters: { tablesChanged: 0n } });
+});
+
+it('a version that expired because the table was set back is read again if it is written again', async () => {
+  const { log, put, remove, run, versions } = await connect();
+  put('added_again');
+  await run();
+  remove((file) => file.startsWith('00000000000000000009'));
+  await run();
+  expect(Object.keys(await versions())).not.toContain('9');
+  put('added_again');
+  rewriteLast(log);
+  await run();
+  expect((await versions())['9']).toContainEqual(expect.stringContaining('rewritten.parquet'));
 });
 
 it('plan get --as-of takes the version that was committed by then, by the times in the commits', async () => {

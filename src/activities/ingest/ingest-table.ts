@@ -30,7 +30,8 @@ export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
   }
   const metadataBytes = reader.bytesRead;
   try {
-    return await ingestOpened(input, reader, began);
+    const { mayDiffer = false } = reader;
+    return await ingestOpened({ ...input, full: input.full || mayDiffer }, reader, began);
   } finally {
     if (metadataBytes > LARGE_METADATA_BYTES) collectGarbageSoon();
   }

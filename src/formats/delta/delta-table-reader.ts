@@ -160,6 +160,10 @@ export class DeltaTableReader implements TableReader {
     return this.#descriptor as TableDescriptor;
   }
 
+  get mayDiffer(): boolean {
+    return this.#log.isRewritten;
+  }
+
   get bytesRead(): number {
     return this.#store.bytesRead;
   }

@@ -26,8 +26,12 @@ export function identityOf(
   };
 }
 
-/** Whether a message describes another snapshot than the one that is stored with its id. */
+/**
+ * Whether a message describes another snapshot than the one that is stored with its id. If that has expired, the time counts for Delta too: a table that
+ * was set back gives the numbers of the versions that it lost again.
+ */
 export function isAnother(stored: StoredSnapshot, snapshot: Snapshot, table: Pick<TableRow, 'format'>): boolean {
   const described = { ...columnsOf(snapshot), snapshot_id: stored.snapshot_id };
+  if (stored.expired_at !== null && stored.committed_at !== described.committed_at) return true;
   return identityText(identityOf(stored, table)) !== identityText(identityOf(described, table));
 }

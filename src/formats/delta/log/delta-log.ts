@@ -37,6 +37,8 @@ export class DeltaLog implements VersionRange {
   readonly last: number;
   /** Whether it is the log of the known state: the commit of that version is the same. */
   readonly continuesKnown: boolean;
+  /** Whether versions that were read before may have other commits now: the known one is gone or has another, and was not cleaned up. */
+  readonly isRewritten: boolean;
   readonly #store: LogStore;
   readonly #paths: FilePaths;
   readonly #catalog?: CatalogCommits;
@@ -59,6 +61,7 @@ export class DeltaLog implements VersionRange {
     this.first = range.first;
     this.last = range.last;
     this.continuesKnown = continuesKnown;
+    this.isRewritten = !continuesKnown && (fingerprintVersion(known) ?? -1) >= range.first;
   }
 
   /**
