@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../errors.ts';
-import { rememberConnectorSecret } from '../../secrets.ts';
+import { rememberConnectorSecret, rememberIssuedSecret } from '../../secrets.ts';
 import type { Properties } from '../cloud/cloud-service.ts';
 import { type Credentials, cachedToken, fixed, type Token } from '../cloud/credentials.ts';
 import { LruCache } from '../lru-cache.ts';
@@ -26,10 +26,11 @@ const cached = new LruCache<string, Credentials<Token>>(256);
  * `adls.account-name` with `adls.account-key`, `adls.token`, `adls.tenant-id` with `adls.client-id` and `adls.client-secret`, `adls.anon`.
  * Otherwise they are the worker's own; `adls.client-id` alone then chooses a managed identity.
  *
+ * @param isVended a catalog issued them: it issues many, which would push the connectors' own out of those that are masked
  * @throws CodedError `FAILED_PRECONDITION` for incomplete credentials
  */
-export function azureCredentials(properties: Properties, host: string): Credentials<AzureCredential> {
-  const own = ownCredentials(properties, host);
+export function azureCredentials(properties: Properties, host: string, isVended = false): Credentials<AzureCredential> {
+  const own = ownCredentials(properties, host, isVended ? rememberIssuedSecret : rememberConnectorSecret);
   if (own !== undefined) return own;
   const [clientId, tenantId] = [properties['adls.client-id'], properties['adls.tenant-id']];
   const proxy = connectorProxy(properties);
@@ -40,15 +41,21 @@ export function azureCredentials(properties: Properties, host: string): Credenti
   );
 }
 
-function ownCredentials(properties: Properties, host: string): Credentials<AzureCredential> | undefined {
+type Remember = (secret: string) => void;
+
+function ownCredentials(
+  properties: Properties,
+  host: string,
+  remember: Remember,
+): Credentials<AzureCredential> | undefined {
   const [account] = accountName(host);
   const connection = parseConnectionString(ofAccount(properties, 'adls.connection-string', host) ?? '');
-  if (connection.sas !== undefined) return sas(connection.sas, "the connection string's SAS token");
+  if (connection.sas !== undefined) return sas(connection.sas, "the connection string's SAS token", remember);
   if (connection.key !== undefined) {
-    return key(connection.key, connection.account ?? account, "the connection string's account key");
+    return key(connection.key, connection.account ?? account, "the connection string's account key", remember);
   }
   const token = ofAccount(properties, 'adls.sas-token', host);
-  if (token !== undefined) return sas(token, `the SAS token for ${account} (adls.sas-token)`);
+  if (token !== undefined) return sas(token, `the SAS token for ${account} (adls.sas-token)`, remember);
   for (const [name, value] of [
     ['adls.auth.shared-key.account.name', 'adls.auth.shared-key.account.key'],
     ['adls.account-name', 'adls.account-key'],
@@ -56,7 +63,8 @@ function ownCredentials(properties: Properties, host: string): Credentials<Azure
     const accountKey = properties[value];
     if (!accountKey) continue;
     const named = properties[name] ?? '';
-    if (named.toLowerCase() === account) return key(accountKey, account, `the key of account ${account} (${value})`);
+    if (named.toLowerCase() === account)
+      return key(accountKey, account, `the key of account ${account} (${value})`, remember);
     throw incomplete(
       named === ''
         ? `${value} is set but ${name} is not; set both or neither`
@@ -65,7 +73,7 @@ function ownCredentials(properties: Properties, host: string): Credentials<Azure
   }
   const value = properties['adls.token'];
   if (value) {
-    rememberConnectorSecret(value);
+    remember(value);
     return fixed('the token in adls.token', { value, expiresAt: Number.POSITIVE_INFINITY });
   }
   const secret = properties['adls.client-secret'];
@@ -74,7 +82,7 @@ function ownCredentials(properties: Properties, host: string): Credentials<Azure
     if (!clientId || !tenantId) {
       throw incomplete('adls.client-secret is set, but adls.client-id or adls.tenant-id is not; set all three');
     }
-    rememberConnectorSecret(secret);
+    remember(secret);
     const principal = { clientId, tenantId, secret };
     const proxy = connectorProxy(properties);
     return shared(['principal', principal, proxy], () =>
@@ -86,16 +94,16 @@ function ownCredentials(properties: Properties, host: string): Credentials<Azure
     : undefined;
 }
 
-function key(text: string, account: string, name: string): Credentials<AzureCredential> {
-  rememberConnectorSecret(text);
+function key(text: string, account: string, name: string, remember: Remember): Credentials<AzureCredential> {
+  remember(text);
   return fixed(name, { key: text, account });
 }
 
-function sas(text: string, name: string): Credentials<AzureCredential> {
+function sas(text: string, name: string, remember: Remember): Credentials<AzureCredential> {
   const token = text.replace(/^\?/, '');
-  rememberConnectorSecret(token);
+  remember(token);
   // Errors and logs may show a single parameter.
-  rememberConnectorSecret(new URLSearchParams(token).get('sig') ?? '');
+  remember(new URLSearchParams(token).get('sig') ?? '');
   return fixed(name, { sas: token });
 }
 

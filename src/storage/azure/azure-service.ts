@@ -49,7 +49,7 @@ class AzureAccess implements CloudAccess<AzureCredential> {
     this.http = { via: 'azure' as const, ...(proxy && { proxy }) };
     this.limiter = limiters.get(this.#endpoint.href) ?? new Limiter(MAX_SOCKETS);
     limiters.set(this.#endpoint.href, this.limiter);
-    this.credentials = azureCredentials(properties, host);
+    this.credentials = azureCredentials(properties, host, isVended);
   }
 
   authorize(request: HttpRequest, credential: AzureCredential): HttpRequest {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rememberConnectorSecret } from '../../secrets.ts';
+import { rememberConnectorSecret, rememberIssuedSecret } from '../../secrets.ts';
 import type { Properties } from '../cloud/cloud-service.ts';
 import { type Credentials, cachedToken, fixed, type Token } from '../cloud/credentials.ts';
 import type { HttpSettings } from '../http/send-request.ts';
@@ -20,15 +20,16 @@ const cached = new LruCache<string, Credentials<Token>>(256);
  * the JSON of a service account's key, an authorized user, or a workload identity federation. Otherwise they are the worker's own (Application
  * Default Credentials). With `gcp.impersonate.service-account` they are used to act as that account.
  *
+ * @param isVended see `azureCredentials`
  * @throws CodedError `FAILED_PRECONDITION` for JSON of another kind
  */
-export function gcsCredentials(properties: Properties): Credentials<GcsCredential> {
+export function gcsCredentials(properties: Properties, isVended = false): Credentials<GcsCredential> {
   if (properties['gcs.no-auth']?.toLowerCase() === 'true') {
     return fixed('a request without credentials (gcs.no-auth)', { anonymous: true as const });
   }
   const token = properties['gcs.oauth2.token'];
   if (token) {
-    rememberConnectorSecret(token);
+    (isVended ? rememberIssuedSecret : rememberConnectorSecret)(token);
     return fixed('the token in gcs.oauth2.token', { value: token, expiresAt: Number.POSITIVE_INFINITY });
   }
   const proxy = connectorProxy(properties);

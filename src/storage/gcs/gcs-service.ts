@@ -46,7 +46,7 @@ class GcsAccess implements CloudAccess<GcsCredential> {
     this.http = { via: 'google' as const, ...(proxy && { proxy }) };
     this.limiter = limiters.get(this.#endpoint) ?? new Limiter(MAX_SOCKETS);
     limiters.set(this.#endpoint, this.limiter);
-    this.credentials = gcsCredentials(properties);
+    this.credentials = gcsCredentials(properties, isVended);
   }
 
   authorize(request: HttpRequest, credential: GcsCredential): HttpRequest {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { withoutSecrets } from '../../../src/secrets.ts';
+import { rememberConnectorSecret, withoutSecrets } from '../../../src/secrets.ts';
 import { gcsCredentials } from '../../../src/storage/gcs/gcs-credentials.ts';
 import {
   type FakeServer,
@@ -38,6 +38,12 @@ afterEach(async () => {
 });
 
 const current = (json: object) => gcsCredentials({ 'gcs.credentials': JSON.stringify(json) }).current();
+
+it('masks many tokens that a catalog vends, and still the secrets of connectors', () => {
+  rememberConnectorSecret('the secret of a connector');
+  for (let table = 0; table <= 1_000; table++) gcsCredentials({ 'gcs.oauth2.token': `token-of-table-${table}` }, true);
+  expect(withoutSecrets('token-of-table-1000, the secret of a connector')).toBe('***, ***');
+});
 const form = (request?: ReceivedRequest) => Object.fromEntries(new URLSearchParams(request?.body));
 const account = () => ({
   type: 'service_account',

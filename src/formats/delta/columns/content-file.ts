@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { CodedError } from '../../../errors.ts';
 import { NO_COLUMNS } from '../../columns/packed-columns.ts';
 import type { ContentFile } from '../../table-reader.ts';
 import type { AddAction, DeletionVectorDescriptor } from '../actions.ts';
+import { inlineVectorPath } from '../files/file-paths.ts';
 import { columnMetrics } from './column-metrics.ts';
 import type { DeltaSchema } from './delta-schema.ts';
 import { FileStats } from './file-stats.ts';
@@ -96,7 +96,7 @@ export function vectorFile(add: AddAction, dataPath: string, schema: DeltaSchema
   const vector = add.deletionVector as DeletionVectorDescriptor;
   const isInline = vectorPath === undefined;
   return {
-    path: vectorPath ?? inlinePath(dataPath, vector.pathOrInlineDv),
+    path: vectorPath ?? inlineVectorPath(dataPath, vector),
     content: 'POSITION_DELETES',
     format: 'DELTA_DV',
     recordCount: vector.cardinality,
@@ -116,11 +116,6 @@ export function vectorFile(add: AddAction, dataPath: string, schema: DeltaSchema
 }
 
 const valuesOf = (partition: readonly FilePartition[]) => partition.map(({ value }) => value);
-
-/** An inline vector has no file, and two data files can have equal ones. */
-function inlinePath(dataPath: string, text: string): string {
-  return `${dataPath}#dv=${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
-}
 
 function inlineContent({ pathOrInlineDv, sizeInBytes }: DeletionVectorDescriptor, dataPath: string): Uint8Array {
   const bytes = decodeZ85(pathOrInlineDv);
