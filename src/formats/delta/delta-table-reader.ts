@@ -183,7 +183,7 @@ export class DeltaTableReader implements TableReader {
     );
     for await (const [version, actions] of read) {
       const state = actions && (await unlessLost(this.#states.after(version, actions)));
-      const committedAtMs = await this.#times.at(version, state, actions?.info);
+      const committedAtMs = await this.#times.at(version, state, await this.#inCommitTime(version, actions));
       const { operation = '', summary = {} } = actions?.info ?? {};
       const schema = state && schemaOf(state);
       yield {
@@ -258,6 +258,12 @@ export class DeltaTableReader implements TableReader {
       sequenceNumber: version,
       manifestList: this.#log.publishedPath(version),
     };
+  }
+
+  /** If a version's commit was cleaned up, its checksum file may still have its time. */
+  async #inCommitTime(version: number, actions: SmallActions | undefined): Promise<number | undefined> {
+    if (this.#log.commitPath(version) !== undefined) return actions?.info?.inCommitTimestamp;
+    return (await this.#states.checksum(version))?.inCommitTimestamp;
   }
 
   *#versionsOf(ids: ReadonlySet<bigint> | undefined): Generator<number> {

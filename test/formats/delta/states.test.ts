@@ -144,6 +144,27 @@ describe('the time of a version', () => {
     expect(times).toEqual([1, 2, 1796055909722, 1796055910215, 1796055910530]);
   });
 
+  it('is in the checksum file if the commit was cleaned up', async () => {
+    const features = withFeatures('v2Checkpoint');
+    const table = metadata({ configuration: { 'delta.enableInCommitTimestamps': 'true' } });
+    const checkpoint = '00000000000000000001.checkpoint.0b1e0d0e-0000-4000-8000-000000000000.json';
+    await using reader = await new MemoryTable()
+      .put(checkpoint, [{ checkpointMetadata: { version: 1 } }, features, table, add('a')])
+      .put('00000000000000000001.crc', [
+        {
+          ...features,
+          metadata: table.metaData,
+          domainMetadata: [],
+          numFiles: 1,
+          inCommitTimestampOpt: 1_796_055_900_000,
+        },
+      ])
+      .put(commit(2), [{ commitInfo: { inCommitTimestamp: 1_796_055_905_000 } }, add('b')])
+      .open();
+    const times = (await all(reader.snapshots())).map(({ committedAtMs }) => committedAtMs);
+    expect(times).toEqual([1_796_055_900_000, 1_796_055_905_000]);
+  });
+
   it('continues the times that are stored', async () => {
     const table = new MemoryTable().put(commit(0), [protocol(), metadata()]);
     for (let version = 1; version < 4; version++) table.put(commit(version), [add(String(version))]);

@@ -1,5 +1,4 @@
 import type { ObjectStat } from '../../../storage/object-store.ts';
-import type { CommitInfo } from '../log/commit-info.ts';
 import type { DeltaLog } from '../log/delta-log.ts';
 import { readAhead } from '../log/read-ahead.ts';
 import type { TableState } from './table-states.ts';
@@ -26,9 +25,10 @@ export class CommitTimes {
    * Cheapest for one version after the other.
    *
    * @param state undefined if it cannot be read
+   * @param inCommitTime the time in the commit, if it has one
    */
-  async at(version: number, state: TableState | undefined, info: CommitInfo | undefined): Promise<number> {
-    const time = (hasTimes(version, state) && info?.inCommitTimestamp) || (await this.#fileTime(version));
+  async at(version: number, state: TableState | undefined, inCommitTime: number | undefined): Promise<number> {
+    const time = (hasTimes(version, state) && inCommitTime) || (await this.#fileTime(version));
     this.#last = { version, time };
     return time;
   }
