@@ -114,6 +114,14 @@ describe('a profile of .databrickscfg', () => {
     expect(grants[0]?.authorization).toBe(basic);
   });
 
+  it('does not have its secret sent to another host', async () => {
+    const other = await unityServer();
+    write('[lake]\nhost=HOST\nclient_id=the-client\nclient_secret=the-secret\n');
+    const properties = { ...auth.properties, 'oauth2-server-uri': `${other.url}/oidc/v1/token` };
+    await fails({ properties }, 'INVALID_ARGUMENT', /oauth2-server-uri "http.*" is not at the connector's URI/);
+    expect(other.requests).toEqual([]);
+  });
+
   it('may be in the file that DATABRICKS_CONFIG_FILE names', async () => {
     writeFileSync(join(home, 'other'), `[lake]\nhost=${server.url}\ntoken=the-valid-token\n`);
     stubEnv('DATABRICKS_CONFIG_FILE', join(home, 'other'));

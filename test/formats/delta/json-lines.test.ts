@@ -138,6 +138,9 @@ describe('actions of a commit', () => {
       operationParameters: { predicate: 'x'.repeat(3_000_000) },
     });
     expect(huge).toEqual({ operation: 'WRITE', summary: {}, inCommitTimestamp: 5 });
+    // Not JSON, of which only the beginning is read.
+    const damaged = commit(`{"commitInfo":{"operation":"WR\\ITE","userMetadata":"${'x'.repeat(3_000_000)}"}}`);
+    expect((await readSmallActions(damaged)).info).toEqual({ operation: '', summary: {} });
     expect(await info(null)).toEqual({ operation: '', summary: {} });
   });
 });

@@ -75,6 +75,15 @@ function ofProfile(
   const isOf = (type: string) => authType === undefined || authType === type;
   if (token && isOf('pat')) return bearer(token);
   if (clientId && clientSecret && isOf('oauth-m2m')) {
+    // The profile is the worker's, and whoever creates the connector chooses the URL.
+    const url = properties['oauth2-server-uri'];
+    if (url && !sameOrigin(url, context.host)) {
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        `oauth2-server-uri ${JSON.stringify(url)} is not at the connector's URI ${context.host}, and the secret of the profile [${name}] is sent to no other ` +
+          'host. Remove the auth property oauth2-server-uri, or give the connector a secret of its own.',
+      );
+    }
     return principal(clientSecret, { ...properties, 'client-id': clientId }, context);
   }
   if (authType === 'databricks-cli') return cliToken(context, name);

@@ -47,10 +47,10 @@ export function commitInfo(line: string): CommitInfo {
 /** Only the head of a large action is read: the operation and the time, which writers put first. */
 function largeCommitInfo(line: string): CommitInfo {
   const head = line.slice(0, 4096);
-  const operation = /"operation"\s*:\s*("(?:[^"\\]|\\.){0,200}")/.exec(head)?.[1];
+  const [, operation = ''] = /"operation"\s*:\s*"([^"\\]{0,200})"/.exec(head) ?? [];
   const time = /"inCommitTimestamp"\s*:\s*(\d{1,15})\b/.exec(head)?.[1];
   return {
-    operation: operation === undefined ? '' : (JSON.parse(operation) as string),
+    operation,
     summary: {},
     ...(time !== undefined && { inCommitTimestamp: Number(time) }),
   };
