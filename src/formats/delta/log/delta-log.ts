@@ -12,7 +12,7 @@ import { lastCheckpointHint } from './last-checkpoint.ts';
 import { checksumName, commitName, versionDigits } from './log-file.ts';
 import { type CatalogCommits, type Checkpoint, LogListing } from './log-listing.ts';
 import type { LogStore } from './log-store.ts';
-import { firstReadable, readableVersions, type VersionRange } from './readable-versions.ts';
+import { emptyLog, firstReadable, readableVersions, type VersionRange } from './readable-versions.ts';
 
 export interface OpenDeltaLog {
   store: LogStore;
@@ -189,8 +189,7 @@ export async function deltaFingerprint(options: OpenDeltaLog): Promise<string> {
     const found = commitIdentity(newest, await statAt(store, folder, listing, newest));
     return known !== undefined && found === parseFingerprint(known)?.commit ? known : found;
   }
-  readableVersions(new LogListing(), folder);
-  throw new CodedError('DATA_LOSS', `${folder} is empty`);
+  throw emptyLog(folder);
 }
 
 interface Listed {

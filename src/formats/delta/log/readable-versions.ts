@@ -21,12 +21,7 @@ export function readableVersions(listing: LogListing, folder: string, from = 0):
   const checkpoints = listing.checkpoints;
   const newestCommit = listing.newestCommit ?? -1;
   const last = Math.max(newestCommit, checkpoints.at(-1)?.version ?? -1);
-  if (last < 0) {
-    throw new CodedError(
-      'DATA_LOSS',
-      `${folder} has no commit and no complete checkpoint: restore the log, or remove the folder if it is not a table`,
-    );
-  }
+  if (last < 0) throw emptyLog(folder);
   let start = last + 1;
   while (start > from && listing.hasCommit(start - 1)) start--;
   if (start === from) return { first: from, last };
@@ -35,6 +30,14 @@ export function readableVersions(listing: LogListing, folder: string, from = 0):
   throw new CodedError(
     'DATA_LOSS',
     `version ${start - 1} is missing: there is no ${folder}/${commitName(start - 1)}, and no complete checkpoint after it.${RESTORE}`,
+  );
+}
+
+/** The error for a log in which nothing can be read. */
+export function emptyLog(folder: string): CodedError {
+  return new CodedError(
+    'DATA_LOSS',
+    `${folder} has no commit and no complete checkpoint: restore the log, or remove the folder if it is not a table`,
   );
 }
 
