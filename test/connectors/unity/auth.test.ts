@@ -203,6 +203,19 @@ describe("the token of Databricks' CLI", () => {
     expect(statSync(path()).mode & 0o777).toBe(0o600);
   });
 
+  it('is written back for several workspaces at the same time', async () => {
+    const servers = [server, ...(await Promise.all(Array.from({ length: 9 }, unityServer)))];
+    const expired = { access_token: 'old', refresh_token: 'the-refresh', expiry: inSeconds(-10) };
+    mkdirSync(join(home, '.databricks'), { recursive: true });
+    writeFileSync(path(), JSON.stringify({ tokens: Object.fromEntries(servers.map(({ url }) => [url, expired])) }));
+    for (const each of servers) {
+      each.schema('main', 's');
+      each.intercept = server.intercept;
+    }
+    await Promise.all(servers.map(async (each) => (await openUnity(each, {}, auth)).listNamespaces([], { size: 10 })));
+    expect(servers.map(({ url }) => cached()[url].refresh_token)).toEqual(servers.map(() => 'next-refresh'));
+  });
+
   it('is renewed once for concurrent calls, and after a 401', async () => {
     cache(server.url, { access_token: 'revoked', refresh_token: 'the-refresh', expiry: inSeconds(3000) });
     const upstream = await openUnity(server, {}, auth);

@@ -29,6 +29,8 @@ interface CachedToken {
 const CLIENT_ID = 'databricks-cli';
 const SCOPE = 'all-apis offline_access';
 const MAX_RESPONSE_BYTES = 1024 * 1024;
+/** Ends when no token is written to the cache any more: connectors of several workspaces replace the same file. */
+let writing: Promise<void> = Promise.resolve();
 /** How long before its expiry a token is renewed. */
 const RENEW_AHEAD_MS = 60_000;
 
@@ -141,7 +143,8 @@ export class CliToken implements Authenticator {
     }
     for (const secret of [token.value, token.refreshToken]) if (secret) rememberIssuedSecret(secret);
     // Without it, only this connector has the new token.
-    await this.#write(token).catch(() => {});
+    writing = writing.then(() => this.#write(token)).catch(() => {});
+    await writing;
     return token;
   }
 
