@@ -137,6 +137,30 @@ describe('stat and list', () => {
     expect(await listed(store.list(`s3://${bucket}`))).toEqual([]);
   });
 
+  it('requests again what is an error with the status 200, or ends too early', async () => {
+    const page = listing('<IsTruncated>false</IsTruncated>', key('x/k'));
+    const error = '<?xml version="1.0"?><Error><Code>InternalError</Code><Message>We failed.</Message></Error>';
+    s3.answer = (_, response) => {
+      if (s3.seen.length === 1) response.writeHead(200).end(error);
+      else if (s3.seen.length === 2) {
+        response.writeHead(200, { 'content-length': page.length }).write(page.slice(0, 200));
+        setImmediate(() => response.destroy());
+      } else response.writeHead(200).end(page);
+    };
+    expect((await listed(store.list(`s3://${bucket}/x`))).map(({ name }) => name)).toEqual(['k']);
+    expect(s3.seen).toHaveLength(3);
+    expect(usage.requests).toBe(3);
+  });
+
+  it('sends a listing without the middlewares of a command', async () => {
+    s3.answer = (_, response) => response.writeHead(200).end(listing(key('x/k')));
+    open({ 's3.requester-pays': 'true' });
+    await listed(store.list(`s3://${bucket}/x`));
+    expect(s3.seen.map(({ headers }) => [headers['user-agent'], headers['x-amz-request-payer']])).toEqual([
+      ['reconciler', 'requester'],
+    ]);
+  });
+
   it('fails if the server repeats a page', async () => {
     s3.answer = (_, response) =>
       response

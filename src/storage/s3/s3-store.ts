@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { HttpResponse } from '@smithy/core/protocols';
 import { CodedError } from '../../errors.ts';
 import type { AwsCredentials } from '../aws/credentials.ts';
 import { BAD_CREDENTIALS, mayBeRefused } from '../aws/errors.ts';
@@ -13,7 +14,8 @@ import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import { compareKeys, entriesOf, keyOf, sortedPages } from '../sorted-pages.ts';
 import type { StoreOptions } from '../store-options.ts';
 import type { Usage } from '../usage.ts';
-import { directGet, type GetResult } from './direct-get.ts';
+import { listObjects } from './direct-list.ts';
+import { directRequest } from './direct-request.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
@@ -58,16 +60,16 @@ export class S3Store implements ObjectStore {
       const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
       const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
-        let response: GetResult;
+        let got: { Body?: unknown; ContentLength?: number; ContentRange?: string };
         try {
-          const { got, send } = await directGet(client, { bucket, key, headers, signed }, await counted(true));
-          response = got ?? (await client.send(new GetObjectCommand(get), send));
+          const { response, send } = await directRequest(client, { bucket, key, headers, signed }, await counted(true));
+          got = response ? objectIn(response) : await client.send(new GetObjectCommand(get), send);
         } catch (error) {
           if (isRangeBehindEnd(error)) return new Uint8Array(0);
           throw error;
         }
-        const body = response.Body as Readable;
-        const announced = { length: response.ContentLength, isRange: response.ContentRange !== undefined };
+        const body = got.Body as Readable;
+        const announced = { length: got.ContentLength, isRange: got.ContentRange !== undefined };
         try {
           const length = checkedLength(announced, { path, range, maxBytes, where: access.where });
           return await readBody(body, length, this.#usage);
@@ -110,20 +112,18 @@ export class S3Store implements ObjectStore {
   #listPage(folder: string, { after, token }: { after?: string; token?: string }): Promise<ListedPage> {
     return this.#call(folder, 'list', async (client, access, { bucket, key }, counted) => {
       const prefix = key.replace(/\/*$/, '/').replace(/^\/$/, '');
-      const page = await client.send(
-        new ListObjectsV2Command({
-          Bucket: bucket,
-          Prefix: prefix,
-          Delimiter: '/',
-          // XML cannot contain every character that a key can have.
-          EncodingType: 'url',
-          ...(token !== undefined
-            ? { ContinuationToken: token }
-            : { StartAfter: after === undefined ? undefined : `${prefix}${after}` }),
-          RequestPayer: access.requestPayer,
-        }),
-        await counted(),
-      );
+      const list = {
+        Bucket: bucket,
+        Prefix: prefix,
+        Delimiter: '/',
+        // XML cannot contain every character that a key can have.
+        EncodingType: 'url',
+        ...(token !== undefined
+          ? { ContinuationToken: token }
+          : { StartAfter: after === undefined ? undefined : `${prefix}${after}` }),
+        RequestPayer: access.requestPayer,
+      } as const;
+      const page = await listObjects(client, list, access.provider !== undefined, await counted());
       const name = (listed = '') => (page.EncodingType === 'url' ? decodeName(listed) : listed).slice(prefix.length);
       const entries = [
         ...(page.CommonPrefixes ?? []).map(({ Prefix }) => ({ name: name(Prefix).replace(/\/$/, ''), folder: true })),
@@ -230,6 +230,11 @@ async function inItsRegion<T>(bucket: string, access: S3Access, work: (client: S
       access.redirect(bucket, other);
     }
   }
+}
+
+function objectIn({ body: Body, headers }: HttpResponse) {
+  const { 'content-length': length, 'content-range': ContentRange } = headers;
+  return { Body, ContentRange, ...(length !== undefined && { ContentLength: Number(length) }) };
 }
 
 function statFrom(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { expect, it } from '@jest/globals';
 import { readBody } from '../../src/storage/http/read-body.ts';
-import { directGet } from '../../src/storage/s3/direct-get.ts';
+import { directRequest } from '../../src/storage/s3/direct-request.ts';
 import { FakeS3 } from './fake-s3.ts';
 
 it('requests credentials once if they fail', async () => {
@@ -18,7 +18,7 @@ it('requests credentials once if they fail', async () => {
       throw new Error('no credentials today');
     },
   });
-  const get = directGet(client, { bucket: 'lake', key: 'k', headers: {}, signed: true }, {});
+  const get = directRequest(client, { bucket: 'lake', key: 'k', headers: {}, signed: true }, {});
   await expect(get).rejects.toThrow('no credentials today');
   expect(calls).toBe(1);
   expect(s3.seen).toEqual([]);

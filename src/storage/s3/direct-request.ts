@@ -1,23 +1,22 @@
-import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
-import { HttpRequest } from '@smithy/core/protocols';
+import { HttpRequest, type HttpResponse } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { awsRequestHandler, CallOptions } from '../aws/request-handler.ts';
 import { LruCache } from '../lru-cache.ts';
 
-/** The parts of a GetObject response that reading needs. */
-export type GetResult = Pick<GetObjectCommandOutput, 'ContentLength' | 'ContentRange'> & { Body?: unknown };
-
-export interface DirectGet {
+export interface DirectRequest {
   bucket: string;
+  /** Empty for a request about the bucket. */
   key: string;
+  query?: Record<string, string>;
   /** Names in lower case. */
   headers: Readonly<Record<string, string>>;
   /** If false, the request is anonymous. */
   signed: boolean;
 }
 
-/** Where requests for a bucket's objects are sent, and how they are signed. */
+/** Where requests for a bucket are sent, and how they are signed. */
 interface RequestPath {
   protocol: string;
   hostname: string;
@@ -36,21 +35,21 @@ const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 const requestPaths = new WeakMap<S3Client, LruCache<string, Promise<RequestPath | undefined>>>();
 
 /**
- * Sends one GetObject with the client's defaultHeaders endpoint rules, credentials, signature and connections, but without the command's two dozen
- * middlewares. For small metadata files these cost more than everything else (docs/decisions/storage-access.md).
+ * Sends one GET with the client's endpoint rules, credentials, signature and connections, but without the two dozen middlewares of a command. For small
+ * metadata files and listings these cost more than everything else (docs/decisions/storage-access.md).
  *
- * @returns the object on success; otherwise the options with which to send the SDK's command, which handles retries and errors
+ * @returns the response on success; otherwise the options with which to send the SDK's command, which handles retries and errors
  * @throws the errors of the credentials provider
  */
-export async function directGet(
+export async function directRequest(
   client: S3Client,
-  get: DirectGet,
+  direct: DirectRequest,
   counted: CallOptions,
-): Promise<{ got: GetResult; send?: undefined } | { got?: undefined; send: CallOptions }> {
-  const unsigned = await requestFor(client, get).catch(() => undefined);
+): Promise<{ response: HttpResponse; send?: undefined } | { response?: undefined; send: CallOptions }> {
+  const unsigned = await requestFor(client, direct).catch(() => undefined);
   if (unsigned === undefined) return { send: counted };
   const { requestPath, request } = unsigned;
-  if (get.signed) await sign(request, requestPath, client);
+  if (direct.signed) await sign(request, requestPath, client);
   // Successes refill the SDK's retry quota, so they are reported to it.
   const retries = await client.config.retryStrategy();
   const token = 'acquireInitialRetryToken' in retries ? await retries.acquireInitialRetryToken('') : undefined;
@@ -59,12 +58,11 @@ export async function directGet(
   if (response?.statusCode !== 200 && response?.statusCode !== 206)
     return { send: { ...counted, earlier: { outcome } } };
   if (token !== undefined && 'recordSuccess' in retries) retries.recordSuccess(token);
-  const { 'content-length': length, 'content-range': ContentRange } = response.headers;
-  return { got: { Body: response.body, ContentRange, ...(length !== undefined && { ContentLength: Number(length) }) } };
+  return { response };
 }
 
 /** Undefined if the bucket requires another kind of signature. */
-async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet) {
+async function requestFor(client: S3Client, { bucket, key, query, headers }: DirectRequest) {
   const requestPath = await requestPathFor(client, bucket);
   if (requestPath === undefined) return undefined;
   const { protocol, hostname, port, host, base } = requestPath;
@@ -72,7 +70,7 @@ async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet)
   const defaultHeaders = { host, 'user-agent': 'reconciler' };
   return {
     requestPath,
-    request: new HttpRequest({ protocol, hostname, port, path, headers: { ...defaultHeaders, ...headers } }),
+    request: new HttpRequest({ protocol, hostname, port, path, query, headers: { ...defaultHeaders, ...headers } }),
   };
 }
 
