@@ -80,12 +80,14 @@ describe('actions of a commit', () => {
     await expect(files('[1]')).rejects.toThrow('line 2: a line is not a JSON object');
     await expect(files({ add: { size: 1 } })).rejects.toThrow('line 2: add.path should be a string but is missing');
     await expect(files({ add: { path: 'a', size: -1 } })).rejects.toThrow(
-      'add.size should be an integer from 0 on but is -1',
+      'add.size should be an integer from 0 on and below 2^53 but is -1',
     );
     await expect(files({ add: { path: 'a', size: 1, partitionValues: { p: 1 } } })).rejects.toThrow(
       'add.partitionValues',
     );
-    await expect(files('{"add":{"path":"a","size":9007199254740993}}')).rejects.toThrow('add.size is not below 2^53');
+    await expect(files('{"add":{"path":"a","size":9007199254740993}}')).rejects.toThrow(
+      'add.size should be an integer from 0 on and below 2^53',
+    );
     const vector = { storageType: 'z', pathOrInlineDv: '', sizeInBytes: 1, cardinality: 1 };
     await expect(files({ remove: { path: 'a', deletionVector: vector } })).rejects.toThrow('storage type "z"');
     await expect(readSmallActions(commit({ txn: {} }, '{"add":{"path":"half'))).rejects.toThrow(

@@ -1,4 +1,4 @@
-import { LimitError, MalformedError } from '../../malformed.ts';
+import { MalformedError } from '../../malformed.ts';
 import type { ColumnCursor, ListCursor } from '../../parquet/column-cursor.ts';
 import type { ColumnChunk } from '../../parquet/footer.ts';
 import type { LeafColumn } from '../../parquet/leaf-column.ts';
@@ -150,6 +150,7 @@ function integerOf(value: ParquetValue, name: string): number {
   const number = Number(value);
   if (!(number >= 0))
     throw new MalformedError(`add.${name} should be an integer from 0 on but is ${String(value).slice(0, 50)}`);
-  if (!Number.isSafeInteger(number)) throw new LimitError(`add.${name} is not below 2^53`);
+  if (!Number.isSafeInteger(number))
+    throw new MalformedError(`add.${name} should be an integer from 0 on and below 2^53 but is ${number}`);
   return number;
 }

@@ -107,17 +107,17 @@ export class Commits {
     if (path === undefined) return noSmallActions();
     for (let isFirst = true; ; isFirst = false) {
       const reading = this.#oneAtATime(this.#bytes(path));
+      const mayBeWritten = isFirst && version === this.#log.last;
       try {
-        return await readSmallActions(reading.read, signal);
+        const found = await readSmallActions(reading.read, signal);
+        if (!mayBeWritten || !isEmpty(found)) return found;
       } catch (error) {
-        if (!isFirst || version !== this.#log.last || !(error instanceof MalformedError)) {
-          throw fileError('commit', path, error);
-        }
-        this.#store.forget(path);
-        await setTimeout(WRITING_MS, undefined, { signal });
+        if (!mayBeWritten || !(error instanceof MalformedError)) throw fileError('commit', path, error);
       } finally {
         reading.end();
       }
+      this.#store.forget(path);
+      await setTimeout(WRITING_MS, undefined, { signal });
     }
   }
 
@@ -152,4 +152,9 @@ export class Commits {
   #bytes(path: string): ReadBytes {
     return (start, end) => this.#store.readKept(path, start, end);
   }
+}
+
+/** Whether nothing of a commit is there yet. */
+function isEmpty({ info, protocol, metadata, files }: SmallActions): boolean {
+  return !info && !protocol && !metadata && files.adds + files.removes === 0;
 }

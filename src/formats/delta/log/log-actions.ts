@@ -1,5 +1,5 @@
 import { truncate } from '../../../text.ts';
-import { LimitError, MalformedError } from '../../malformed.ts';
+import { MalformedError } from '../../malformed.ts';
 import type { AddAction, DeletionVectorDescriptor, MetadataAction, ProtocolAction, RemoveAction } from '../actions.ts';
 
 /** The newest action per domain counts (Delta protocol, "Domain Metadata"). */
@@ -154,10 +154,7 @@ function texts(fields: Fields, name: string, action: string): string[] | undefin
 function integer(fields: Fields, name: string, action: string): number {
   const value = fields[name];
   if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value;
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0) {
-    throw new LimitError(`${action}.${name} is not below 2^53`);
-  }
-  throw unexpected(`${action}.${name}`, 'an integer from 0 on', value);
+  throw unexpected(`${action}.${name}`, 'an integer from 0 on and below 2^53', value);
 }
 
 function optionalInteger(fields: Fields, name: string, action: string): number | undefined {
