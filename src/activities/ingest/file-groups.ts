@@ -22,9 +22,8 @@ export async function stagedGroups(
 ): Promise<{ key: string; names: string[]; split?: TableSplit } | undefined> {
   const { deps, reader, tableId, base, heartbeat } = put;
   const { snapshotId } = put.snapshot;
-  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, maxRanges: MAX_GROUPS });
-  if (ranges === undefined || ranges.length < 2) return undefined;
-  if (ranges.reduce((sum, { changes }) => sum + changes, 0) <= size.above) return undefined;
+  const ranges = await rangesOf(put, size);
+  if (ranges === undefined || ranges.length < 2 || !areMany(ranges, size)) return undefined;
   // Only counts can show that the groups make up the whole snapshot.
   if ((await reader.liveFileCounts(snapshotId)) === undefined) return undefined;
 
@@ -55,6 +54,19 @@ export async function stagedGroups(
     names,
     split: { tableId, snapshotId: String(snapshotId), ...(base !== undefined && { base: String(base) }), key, groups },
   };
+}
+
+/** Whether a snapshot has so many changes that it is cut into groups if possible. Unknown numbers count as few. */
+export async function isBig(put: PutSnapshot, size: SplitSize): Promise<boolean> {
+  return areMany((await rangesOf(put, size)) ?? [], size);
+}
+
+async function rangesOf({ reader, snapshot, base }: PutSnapshot, { group }: SplitSize) {
+  return reader.changeRanges?.(snapshot.snapshotId, { base, size: group, maxRanges: MAX_GROUPS });
+}
+
+function areMany(ranges: readonly ChangeRange[], { above }: SplitSize): boolean {
+  return ranges.reduce((sum, { changes }) => sum + changes, 0) > above;
 }
 
 /**

@@ -11,7 +11,7 @@ import { Peekable } from './ahead/peekable.ts';
 import { type NextChanges, ReadAhead } from './ahead/read-ahead.ts';
 import { sendSmallSnapshots } from './ahead/small-snapshots.ts';
 import { isUnreadable } from './changed-table.ts';
-import { stagedGroups } from './file-groups.ts';
+import { isBig, stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
 import { putSchemaOf } from './put-schemas.ts';
@@ -126,13 +126,13 @@ async function ingestReadable(
     const sent: DueSnapshot[] = [];
     const small = sendSmallSnapshots({
       ahead,
-      // Those with more are divided into groups.
-      maxChanges: input.split?.above ?? Number.POSITIVE_INFINITY,
       async next() {
         const item = progress.isOver ? undefined : await due.peek();
         if (!item || item === failed || hasNewSchema(item.snapshot)) return undefined;
         const put = putNext(item.snapshot);
-        return put.before || put.resume !== undefined ? undefined : put;
+        if (put.before || put.resume !== undefined) return undefined;
+        // Nothing is read ahead of what others may read, in groups.
+        return input.split && (await isBig(put, input.split)) ? undefined : put;
       },
       async onSent(files) {
         const { value } = await due.next();

@@ -44,7 +44,7 @@ export function standardOutput(json: boolean): Output {
         any ||= page.length > 0;
         await write(json ? page.map((message) => jsonLine(type, message)).join('') : table.render(page));
       }
-      if (!any && !json) process.stderr.write(`${asTyped(empty ?? 'none')}\n`);
+      if (!any && !json && empty !== '') process.stderr.write(`${asTyped(empty ?? 'none')}\n`);
       if (table.hidden.length > 0)
         dim(wrap(`left out for lack of room: ${table.hidden.join(', ')}`, widthOf(process.stderr)).join('\n'));
     },

@@ -26,11 +26,11 @@ export function addChanges(group: Command): void {
     );
 }
 
-/** Prints the changes of a dry run as rows of a table, or as one line of JSON each. */
+/** Prints the changes of a dry run as rows of a table, or as one line of JSON each; without any, the text `empty`. */
 export function printChanges(
   { clients, out }: Pick<Context, 'clients' | 'out'>,
   jobId: string,
-  { limit, empty = 'nothing would change' }: { limit?: number; empty?: string } = {},
+  { limit, empty = '' }: { limit?: number; empty?: string } = {},
 ): Promise<void> {
   const pages = pagesOf(async (page, call) => {
     const { changes, nextPageToken } = await clients.jobs.listJobChanges({ ...page, jobId }, call);

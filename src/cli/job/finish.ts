@@ -19,6 +19,7 @@ export async function finishWith(
 ): Promise<void> {
   const { out } = context;
   if (job.dryRun) {
+    // The message says so if nothing would change.
     await printChanges(context, job.jobId);
     out.note(`\n${job.message}`);
   } else {

@@ -52,14 +52,12 @@ export class EncodedChanges {
   }
 
   /**
-   * Returns the changes that were begun, if they are up to `most` and less than a full message. Undefined if there are more, or they cannot be read:
-   * `next` has them, or throws.
+   * Returns the changes that were begun, if they are less than a full message. Undefined if there are more, or they cannot be read: `next` has them, or
+   * throws.
    */
-  async whole(most: number): Promise<WholeChanges | undefined> {
+  async whole(): Promise<WholeChanges | undefined> {
     if (!(await this.#isWhole)) return undefined;
-    const changes = this.#ahead.reduce((sum, batch) => sum + batch.changes, 0);
-    if (changes > most) return undefined;
-    this.#ahead.length = 0;
+    const changes = this.#ahead.splice(0).reduce((sum, batch) => sum + batch.changes, 0);
     return { changes, message: this.#encoder.flush() };
   }
 

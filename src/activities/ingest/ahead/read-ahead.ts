@@ -56,12 +56,12 @@ export class ReadAhead implements AsyncDisposable {
     return this.#changes(snapshotId, { base, from });
   }
 
-  /** Returns the changes of a snapshot from its start, if they are few: up to `most`. Otherwise they are begun: `take` returns them. */
-  async takeSmall(next: NextChanges, most: number): Promise<WholeChanges | undefined> {
+  /** Returns the changes of a snapshot from its start, if they are few. Otherwise they are begun: `take` returns them. */
+  async takeSmall(next: NextChanges): Promise<WholeChanges | undefined> {
     await this.keepOnly(next.snapshotId, next.base);
     if (!(await this.#begun)) this.begin(async () => next);
     const begun = await this.#begun;
-    const small = await begun?.changes.whole(most);
+    const small = await begun?.changes.whole();
     if (!begun || !small) return undefined;
     this.#begun = undefined;
     await begun.changes.close();

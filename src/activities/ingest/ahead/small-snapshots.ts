@@ -17,8 +17,6 @@ const BEAT_MS = 10_000;
 
 export interface SmallSnapshots {
   ahead: Pick<ReadAhead, 'takeSmall'>;
-  /** Most changes of one of them. */
-  maxChanges: number;
   /** The snapshot that comes next; undefined if it must not be in the stream. */
   next(): Promise<PutSnapshot | undefined>;
   /** It is in the stream. @param files that it adds or removes */
@@ -69,11 +67,10 @@ async function* requests(small: SmallSnapshots, first: Small): AsyncGenerator<Ui
 }
 
 /** Undefined also if it fails: it does so again when it is ingested by itself, and those before it come in. */
-async function nextSmall({ ahead, maxChanges, next }: SmallSnapshots): Promise<Small | undefined> {
-  const put = await next();
-  if (!put) return undefined;
+async function nextSmall({ ahead, next }: SmallSnapshots): Promise<Small | undefined> {
   try {
-    const changes = await ahead.takeSmall({ snapshotId: put.snapshot.snapshotId, base: put.base }, maxChanges);
+    const put = await next();
+    const changes = put && (await ahead.takeSmall({ snapshotId: put.snapshot.snapshotId, base: put.base }));
     return changes && (await encoded(put, changes));
   } catch {
     return undefined;
