@@ -56,7 +56,7 @@ export async function stagedGroups(
   };
 }
 
-/** Whether a snapshot has so many changes that it is cut into groups if possible. Unknown numbers count as few. */
+/** Whether a snapshot has so many changes that it is divided into groups if possible; false if their number is unknown. */
 export async function isBig(put: PutSnapshot, size: SplitSize): Promise<boolean> {
   return areMany((await rangesOf(put, size)) ?? [], size);
 }

@@ -18,7 +18,7 @@ export type CommitMessage =
   | {
       case: 'changes';
       count: number;
-      /** Of the whole message, in bytes. */
+      /** The size of the whole message in bytes. */
       size: number;
       parse(from: number, to: number): ParsedChange[];
     };

@@ -139,7 +139,7 @@ describe('1,001 tables', () => {
 
   beforeAll(async () => {
     server = await unity.startServer();
-    // Of one version, because it is the number of tables that counts here.
+    // The table has one version, because only the number of tables matters here.
     location = join(unity.folder, 'one-version');
     mkdirSync(join(location, '_delta_log'), { recursive: true });
     cpSync(join(FIXTURE, '_delta_log', commitName(0)), join(location, '_delta_log', commitName(0)));

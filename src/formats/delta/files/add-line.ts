@@ -54,7 +54,7 @@ type KnownValues = Pick<AddAction, 'partitionValues'> & { partition?: readonly F
  * the general way (`addAction`) has the same result.
  */
 export class AddLine {
-  /** Of the line that was read last. Encoded, as in the log. */
+  /** The path in the line that was read last, URI-encoded as in the log. */
   path = '';
   size = 0;
   baseRowId: number | undefined;
@@ -88,7 +88,7 @@ export class AddLine {
     let seen = 0;
     do {
       const field = this.#fieldFrom(next);
-      // Of a field that occurs twice, the last value counts.
+      // If a field occurs twice, its last value counts: the general parser reads such a line.
       if (field < 0 || seen & (1 << field)) return false;
       seen |= 1 << field;
       next = field + 1;

@@ -93,7 +93,7 @@ export class LogStore implements Disposable {
     const hasRoom = () => this.#keptBytes + length - before <= MAX_KEPT_BYTES;
     for (const other of this.#kept.keys()) {
       if (hasRoom()) break;
-      // Of a file that is larger, the beginning is kept.
+      // Only the beginning of a file that is larger is kept.
       if (other !== path) this.forget(other);
     }
     if (!hasRoom() || allKeptBytes + length - before > MAX_ALL_KEPT_BYTES) return;
