@@ -28,19 +28,7 @@ export async function stagedGroups(
   if ((await reader.liveFileCounts(snapshotId)) === undefined) return undefined;
 
   const key = stageKey(put);
-  const header = encodeCommitRequest({
-    $case: 'header',
-    value: {
-      tableId,
-      snapshotId,
-      idempotencyKey: key,
-      replace: false,
-      whole: false,
-      snapshot: toSnapshotMessage(put, base),
-      ensureTable: put.newTable?.request,
-    },
-  });
-  const { complete, stagedGroups } = await deps.catalog.fileChanges.commitSnapshot(single(header), {
+  const { complete, stagedGroups } = await deps.catalog.fileChanges.commitSnapshot(single(stageHeader(put)), {
     signal: heartbeat.signal,
   });
   put.newTable?.wasCreated();
@@ -67,6 +55,22 @@ async function rangesOf({ reader, snapshot, base }: PutSnapshot, { group }: Spli
 
 function areMany(ranges: readonly ChangeRange[], { above }: SplitSize): boolean {
   return ranges.reduce((sum, { changes }) => sum + changes, 0) > above;
+}
+
+/** The header that stages a snapshot. @throws CodedError FAILED_PRECONDITION if the snapshot is too large to transfer */
+export function stageHeader(put: PutSnapshot): Uint8Array {
+  return encodeCommitRequest({
+    $case: 'header',
+    value: {
+      tableId: put.tableId,
+      snapshotId: put.snapshot.snapshotId,
+      idempotencyKey: stageKey(put),
+      replace: false,
+      whole: false,
+      snapshot: toSnapshotMessage(put, put.base),
+      ensureTable: put.newTable?.request,
+    },
+  });
 }
 
 /**

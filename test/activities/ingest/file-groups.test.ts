@@ -16,9 +16,11 @@ import type {
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import type { TableReader } from '../../../src/formats/table-reader.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
+import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { dumpCatalog } from '../../integration/contents/dump.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { CountingStore } from '../counting-store.ts';
 import { attempt, run, STEP } from '../run-activity.ts';
 
 /** Every manifest with a change is a group of its own, in every snapshot with at least two of them. */
@@ -32,11 +34,11 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 let connected = 0;
 
-async function connect(warehouse: string, splitSize = EVERY) {
+async function connect(warehouse: string, splitSize = EVERY, store: ObjectStore = new FileStore()) {
   const name = `groups${connected++}`;
   const connector = connectorSpec({ destination: { catalogName: name } });
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector });
-  const upstream = await openDirectory(new FileStore(), join(import.meta.dirname, '../../fixtures', warehouse));
+  const upstream = await openDirectory(store, join(import.meta.dirname, '../../fixtures', warehouse));
   return { name, connectorId, upstream, deps: { ...activityDeps(catalog, upstream), splitSize } };
 }
 
@@ -122,6 +124,21 @@ it('shows a snapshot only when all of its groups are in, and requests only the m
   expect((await table()).split?.snapshotId).not.toBe(split.snapshotId);
   expect(await visible()).toContain(split.snapshotId);
   expect(Object.keys(await dumpCatalog(catalog.clients, name))).toEqual(['mk/lineage']);
+});
+
+it('reads nothing of a snapshot that is split before its groups', async () => {
+  const store = new CountingStore(new FileStore());
+  const { deps, connectorId } = await connect('made/iceberg/wh', { above: 9, group: 3 }, store);
+  const table = { ...STEP, connectorId, table: LINEAGE, full: false };
+  const manifests = () => [...store.bytesRead.keys()].filter((path) => /-m\d+\.avro$/.test(path)).length;
+  const { split } = await run(() => ingestTable(deps, { ...table, split: true }));
+  const before = manifests();
+  for (const group of split!.groups) {
+    const { groups: _, ...input } = split!;
+    await run(() => ingestFileGroup(deps, { ...STEP, ...input, connectorId, table: LINEAGE, group }));
+  }
+  // It has written nine manifests.
+  expect(manifests() - before).toBe(9);
 });
 
 it('resumes within a group at the position of the previous attempt', async () => {

@@ -1,10 +1,8 @@
 import { keepAlive } from '../../../catalog-client/keep-alive.ts';
 import { encodeCommitRequest, NO_CHANGES } from '../../../catalog-client/raw-commit-snapshot.ts';
 import type { CommitSnapshotResponse } from '../../../generated/reconciler/internal/v1/ingestion.ts';
-import { stageKey } from '../file-groups.ts';
+import { stageHeader } from '../file-groups.ts';
 import type { PutSnapshot } from '../snapshot-message.ts';
-import { toSnapshotMessage } from '../snapshot-message.ts';
-import type { WholeChanges } from './encoded-changes.ts';
 import { messagesAhead } from './messages-ahead.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
@@ -32,7 +30,7 @@ export interface SmallSnapshots {
  * @throws the error of the first one
  */
 export async function sendSmallSnapshots(small: SmallSnapshots): Promise<CommitSnapshotResponse | undefined> {
-  const first = await nextSmall(small);
+  const first = await nextSmall(small, true);
   if (!first) return undefined;
   const { deps, heartbeat, newTable } = first.put;
   const beating = setInterval(() => small.beat(), BEAT_MS);
@@ -48,57 +46,46 @@ export async function sendSmallSnapshots(small: SmallSnapshots): Promise<CommitS
 
 interface Small {
   put: PutSnapshot;
-  changes: WholeChanges;
-  finish: Uint8Array;
-  /** The header of the stream's first snapshot creates a table that is new. */
-  header(isFirst: boolean): Uint8Array;
+  /** Number of changes. */
+  changes: number;
+  /** Header, changes if there are any, and finish. */
+  messages: Uint8Array[];
 }
 
 async function* requests(small: SmallSnapshots, first: Small): AsyncGenerator<Uint8Array> {
   const until = Date.now() + MAX_MS;
   let next: Small | undefined = first;
   for (let count = 1; next; count++) {
-    await small.onSent(next.changes.changes);
-    yield next.header(next === first);
-    if (next.changes.message) yield next.changes.message;
-    yield next.finish;
-    next = count < MAX_SNAPSHOTS && Date.now() < until ? await nextSmall(small) : undefined;
+    await small.onSent(next.changes);
+    yield* next.messages;
+    next = count < MAX_SNAPSHOTS && Date.now() < until ? await nextSmall(small, false) : undefined;
   }
 }
 
 /** Undefined also if it fails: it does so again when it is ingested by itself, and those before it come in. */
-async function nextSmall({ ahead, next }: SmallSnapshots): Promise<Small | undefined> {
+async function nextSmall({ ahead, next }: SmallSnapshots, isFirst: boolean): Promise<Small | undefined> {
   try {
     const put = await next();
-    const changes = put && (await ahead.takeSmall({ snapshotId: put.snapshot.snapshotId, base: put.base }));
-    return changes && (await encoded(put, changes));
+    const whole = put && (await ahead.takeSmall({ snapshotId: put.snapshot.snapshotId, base: put.base }));
+    if (!whole) return undefined;
+    // The first one of the stream creates a table that is new.
+    const header = stageHeader(isFirst ? put : { ...put, newTable: undefined });
+    const finish = await finishOf(put);
+    return { put, changes: whole.changes, messages: [header, ...(whole.message ? [whole.message] : []), finish] };
   } catch {
     return undefined;
   }
 }
 
-async function encoded(put: PutSnapshot, changes: WholeChanges): Promise<Small> {
-  const { tableId, newTable, reader, updateTable, base } = put;
-  const { snapshotId } = put.snapshot;
-  const counted = await reader.liveFileCounts(snapshotId);
-  const [idempotencyKey, snapshot] = [stageKey(put), toSnapshotMessage(put, base)];
-  const value = { tableId, snapshotId, idempotencyKey, replace: false, whole: false, snapshot };
-  return {
-    put,
-    changes,
-    header: (isFirst) =>
-      encodeCommitRequest({
-        $case: 'header',
-        value: { ...value, ensureTable: isFirst ? newTable?.request : undefined },
-      }),
-    finish: encodeCommitRequest({
-      $case: 'finish',
-      value: {
-        expectedDataFileCount: counted && BigInt(counted.dataFiles),
-        expectedDeleteFileCount: counted && BigInt(counted.deleteFiles),
-        updateTable,
-        groups: [],
-      },
-    }),
-  };
+async function finishOf({ reader, snapshot, updateTable }: PutSnapshot): Promise<Uint8Array> {
+  const counted = await reader.liveFileCounts(snapshot.snapshotId);
+  return encodeCommitRequest({
+    $case: 'finish',
+    value: {
+      expectedDataFileCount: counted && BigInt(counted.dataFiles),
+      expectedDeleteFileCount: counted && BigInt(counted.deleteFiles),
+      updateTable,
+      groups: [],
+    },
+  });
 }
