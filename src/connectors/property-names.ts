@@ -1,6 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 
-/** The properties that are read for each kind of connector, besides those of `UNNAMED`. `adls.` ones may end with an account. */
+/** The properties that are read for every kind of connector. Those of `adls.` may end with an account. */
 const NAMES = `
   s3.endpoint s3.region s3.path-style-access s3.force-virtual-addressing s3.access-key-id
   s3.secret-access-key s3.session-token s3.profile-name s3.role-arn s3.anonymous s3.requester-pays
@@ -25,6 +25,7 @@ const NAMES = `
 `
   .trim()
   .split(/\s+/);
+/** Those that are read for one kind. */
 const OF_KIND: Readonly<Record<string, readonly string[]>> = {
   UNITY: ['catalog'],
   GLUE: ['glue.region', 'glue.id', 'glue.endpoint', 'glue.formats', 'glue.access-key-id', 'glue.secret-access-key'],

@@ -1,7 +1,8 @@
 import { mebibytes } from '../../text.ts';
 import { LimitError, MalformedError } from '../malformed.ts';
+import { COLON, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json-bytes.ts';
 import { parseLosslessJson } from './lossless-json.ts';
-import { checkJson, endOfString, QUOTE, scanJson } from './scan-json.ts';
+import { checkJson, endOfString, scanJson } from './scan-json.ts';
 
 /** Documents up to this size are parsed at once, the parts of larger ones when they are read. */
 const WHOLE_BYTES = 256 * 1024;
@@ -13,10 +14,6 @@ const MAX_PARSED_VALUES = 500_000;
 /** A key takes up to four times its size while it is read. */
 const MAX_KEY_BYTES = 64 * 1024;
 
-const OPEN_ARRAY = 0x5b;
-const OPEN_OBJECT = 0x7b;
-const COLON = 0x3a;
-const COMMA = 0x2c;
 const DELIMITERS = Buffer.from(',]}"[{');
 
 /**

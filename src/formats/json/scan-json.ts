@@ -1,5 +1,6 @@
 import { DepthError, LimitError, MalformedError } from '../malformed.ts';
 import { atOnce } from '../paced.ts';
+import { BACKSLASH, CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json-bytes.ts';
 
 /** Iceberg's metadata has about ten levels; each struct, list or map in a schema adds two. */
 export const MAX_JSON_DEPTH = 200;
@@ -7,14 +8,6 @@ export const MAX_JSON_DEPTH = 200;
 const NOTED_BYTES = 64 * 1024;
 /** A pause is possible after this many bytes, which take about ten milliseconds. */
 const PAUSE_BYTES = 2 * 1024 * 1024;
-
-export const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
 
 export interface ScannedJson {
   /** Position after the value. */

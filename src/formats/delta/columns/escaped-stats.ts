@@ -1,14 +1,8 @@
+import { BACKSLASH, CLOSE_OBJECT, COMMA, MINUS, OPEN_OBJECT, QUOTE, startsWith } from '../../json/json-bytes.ts';
 import { booleanBound, numberBound, slotOf, stringBound, textBound } from './bound-values.ts';
 import type { FileStats } from './file-stats.ts';
-import { addToHash, type Child, type Leaf, type LeafPlan, type PlanNode, STRING, startsWith } from './leaf-plan.ts';
+import { addToHash, type Child, type Leaf, type LeafPlan, type PlanNode, STRING } from './leaf-plan.ts';
 import { NumberText } from './number-text.ts';
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const MINUS = 0x2d;
-const BACKSLASH = 0x5c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
 
 const NUM_RECORDS = Buffer.from('\\"numRecords\\":');
 const MIN_VALUES = Buffer.from('\\"minValues\\":');

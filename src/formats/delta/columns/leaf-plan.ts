@@ -1,4 +1,5 @@
 import { primitiveType } from '../../../stats/primitive-type.ts';
+import { startsWith } from '../../json/json-bytes.ts';
 import type { DeltaColumn } from './delta-column.ts';
 import type { DeltaSchema } from './delta-schema.ts';
 
@@ -116,12 +117,6 @@ function hashOf(key: Buffer): number {
 
 function isName(bytes: Buffer, start: number, key: Buffer): boolean {
   for (let i = 0; i < key.length - 1; i++) if (bytes[start + i] !== key[i]) return false;
-  return true;
-}
-
-/** Whether the bytes have these at a position. */
-export function startsWith(bytes: Buffer, at: number, expected: Buffer): boolean {
-  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
   return true;
 }
 

@@ -1,6 +1,18 @@
+import {
+  BACKSLASH,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  MINUS,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  startsWith,
+} from '../../json/json-bytes.ts';
 import { booleanBound, numberBound, slotOf, stringBound, textBound } from './bound-values.ts';
 import type { FileStats } from './file-stats.ts';
-import { addToHash, type Child, type Leaf, type LeafPlan, type PlanNode, STRING, startsWith } from './leaf-plan.ts';
+import { addToHash, type Child, type Leaf, type LeafPlan, type PlanNode, STRING } from './leaf-plan.ts';
 import { NumberText } from './number-text.ts';
 
 /** Statistics beyond this length, in UTF-16 units, are not read. They have up to a few hundred bytes per column. */
@@ -9,16 +21,6 @@ const MAX_LENGTH = 16 * 1024 * 1024;
 const KEPT_BYTES = 256 * 1024;
 /** Levels of what is passed over. Statistics have as many as structs are nested. */
 const MAX_DEPTH = 200;
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const MINUS = 0x2d;
-const COLON = 0x3a;
-const BACKSLASH = 0x5c;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
 
 const NUM_RECORDS = Buffer.from('"numRecords"');
 const MIN_VALUES = Buffer.from('"minValues"');

@@ -1,20 +1,13 @@
+import { BACKSLASH, CLOSE_OBJECT, COMMA, LINE_FEED, OPEN_OBJECT, QUOTE, startsWith } from '../../json/json-bytes.ts';
 import type { AddAction } from '../actions.ts';
 import { readingOf } from '../columns/content-file.ts';
 import type { DeltaSchema } from '../columns/delta-schema.ts';
 import { EscapedStats } from '../columns/escaped-stats.ts';
 import { FileStats } from '../columns/file-stats.ts';
-import { startsWith } from '../columns/leaf-plan.ts';
 import { NumberText } from '../columns/number-text.ts';
 import type { FilePartition } from '../columns/partition-reader.ts';
 import { parseLine } from '../log/json-lines.ts';
 import { partitionValues } from '../log/log-actions.ts';
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const BACKSLASH = 0x5c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-const LINE_FEED = 0x0a;
 
 const ADD = Buffer.from('{"add":{');
 /** In the order in which Spark and delta-rs write them. */

@@ -1,3 +1,4 @@
+import { CLOSE_OBJECT, startsWith } from '../../json/json-bytes.ts';
 import { MalformedError } from '../../malformed.ts';
 import type { AddAction, MetadataAction, ProtocolAction, RemoveAction } from '../actions.ts';
 import { type CommitInfo, commitInfo } from './commit-info.ts';
@@ -57,7 +58,6 @@ export interface ActionChunk {
   end: number;
 }
 
-const CLOSE_OBJECT = 0x7d;
 /** How lines of file actions begin that writers write. */
 const USUAL_ADD = Buffer.from('{"add":{');
 const USUAL_REMOVE = Buffer.from('{"remove":{');
@@ -79,11 +79,11 @@ export async function readSmallActions(read: ReadBytes, signal?: AbortSignal): P
       number++;
       // Most lines are these, and nothing is made of them.
       if (bytes[end - 1] === CLOSE_OBJECT) {
-        if (isAt(bytes, start, USUAL_REMOVE)) {
+        if (startsWith(bytes, start, USUAL_REMOVE)) {
           found.files.removes++;
           continue;
         }
-        if (isAt(bytes, start, USUAL_ADD) && found.files.adds > 0) {
+        if (startsWith(bytes, start, USUAL_ADD) && found.files.adds > 0) {
           found.files.adds++;
           continue;
         }
@@ -181,11 +181,6 @@ function takeFileActions(line: string, target: FileActionTarget): void {
   if (add) target.action(addAction(add));
   const remove = fieldsOf(parsed.remove, 'remove');
   if (remove) target.action(removeAction(remove));
-}
-
-function isAt(bytes: Buffer, at: number, expected: Buffer): boolean {
-  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false;
-  return true;
 }
 
 const isBlank = (line: string) => line.length <= 2 && line.trim() === '';

@@ -1,4 +1,5 @@
 import { mebibytes } from '../../../text.ts';
+import { LINE_FEED } from '../../json/json-bytes.ts';
 import { checkJson } from '../../json/scan-json.ts';
 import { LimitError, MalformedError } from '../../malformed.ts';
 import { Turns } from '../../paced.ts';
@@ -16,7 +17,6 @@ const MAX_LINE_BYTES = 32 * 1024 * 1024;
 /** Longer lines are checked before they are parsed, because parsed values may take a hundred times the memory of their text. */
 const LARGE_LINE_BYTES = 256 * 1024;
 const MAX_LINE_VALUES = 500_000;
-const LINE_FEED = 0x0a;
 
 /** Whole lines. Some may be blank, and the file's last one may have no end. */
 export class LineChunk {
