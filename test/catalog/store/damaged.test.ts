@@ -1,9 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, copyFileSync, openSync, renameSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { createChannel, createClient } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
+import { openDatabase } from '../../../src/catalog/store/database/database.ts';
 import { added, TestTable } from '../files.ts';
 import { failure, TestCatalog } from '../harness.ts';
 
@@ -58,6 +72,20 @@ it('the catalog service does not start if its database is too damaged to be open
     message: expect.stringMatching(`^database ${catalog.file} is damaged, .*restore a backup`),
   });
   rmSync(catalog.directory, { recursive: true });
+});
+
+it('the log of a database is not moved into a file that replaces it just after the start', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'replaced-'));
+  const file = join(directory, 'catalog.db');
+  const { db, close } = await openDatabase(file);
+  copyFileSync(file, `${file}.copy`);
+  renameSync(`${file}.copy`, file);
+  const before = readFileSync(file);
+  await sleep(1_000);
+  expect(await db.selectFrom('catalogs').selectAll().execute()).toEqual([]);
+  expect(readFileSync(file).equals(before)).toBe(true);
+  await close();
+  rmSync(directory, { recursive: true });
 });
 
 describe('the catalog service is not ready, and writes nothing,', () => {

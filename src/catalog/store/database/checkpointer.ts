@@ -17,12 +17,14 @@ export class Checkpointer {
 
   /**
    * @param file the database, without symbolic links: SQLite writes the log beside the real file
+   * @param inode of the file that the service has opened: the thread does nothing if the path names another one by then, since it
+   *   would move the service's log into that one
    * @param onError called if the thread ends with an error. The database still works without it, with longer pauses.
    */
-  constructor(file: string, onError: (error: unknown) => void) {
+  constructor(file: string, inode: string | undefined, onError: (error: unknown) => void) {
     this.#worker = new Worker(PROGRAM, {
       eval: true,
-      workerData: { sqlite: sqlitePath, file, intervalMs: INTERVAL_MS, maxBytes: MAX_IDLE_LOG_BYTES },
+      workerData: { sqlite: sqlitePath, file, inode, intervalMs: INTERVAL_MS, maxBytes: MAX_IDLE_LOG_BYTES },
       // The parent's arguments may name loaders, which this program does not need.
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32 },
@@ -48,7 +50,9 @@ const PROGRAM = `
 const { statSync } = require('node:fs');
 const { parentPort, workerData } = require('node:worker_threads');
 const Sqlite = require(workerData.sqlite);
-const db = new Sqlite(workerData.file, { timeout: 0 });
+const db = new Sqlite(workerData.file, { timeout: 0, fileMustExist: true });
+const { dev, ino } = statSync(workerData.file, { bigint: true });
+if (dev + ':' + ino !== workerData.inode) process.exit();
 db.pragma('synchronous = NORMAL');
 const maxFrames = workerData.maxBytes / db.pragma('page_size', { simple: true });
 const roundsPerSecond = 1000 / workerData.intervalMs;

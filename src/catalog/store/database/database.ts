@@ -48,7 +48,9 @@ export async function openDatabase(file: string): Promise<Database> {
   }
   health.opened();
   const checkpointer =
-    file === ':memory:' ? undefined : new Checkpointer(realFile(file), (error) => void health.explain(error));
+    file === ':memory:'
+      ? undefined
+      : new Checkpointer(realFile(file), health.inode, (error) => void health.explain(error));
   return {
     db,
     sqlite,

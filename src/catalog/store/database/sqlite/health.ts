@@ -24,6 +24,11 @@ export class DatabaseHealth {
     if (this.#file !== ':memory:') this.#inode = inodeOf(this.#file);
   }
 
+  /** Device and inode of the file that was opened; undefined for `:memory:` and before that. */
+  get inode(): string | undefined {
+    return this.#inode;
+  }
+
   /** What is wrong; undefined if nothing is known to be. */
   get problem(): CodedError | undefined {
     return this.#unlocked ?? this.#moved ?? this.#damage;
