@@ -27,6 +27,7 @@ const CATALOG_LAYERS = [
   ['connectors', 'schedules', 'ingest'],
   ['jobs', 'tables', 'snapshots', 'plans', 'names'],
   ['reading', 'validation'],
+  ['auth'],
   ['rpc'],
   ['core'],
   ['store'],

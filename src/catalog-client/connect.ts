@@ -4,6 +4,7 @@ import { HealthDefinition } from 'nice-grpc-server-health';
 import { BindingsDefinition } from '../generated/reconciler/internal/v1/bindings.ts';
 import { IngestionDefinition } from '../generated/reconciler/internal/v1/ingestion.ts';
 import { ReconciliationDefinition } from '../generated/reconciler/internal/v1/reconciliation.ts';
+import { AuditDefinition } from '../generated/reconciler/v1/audit.ts';
 import { CatalogsDefinition } from '../generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../generated/reconciler/v1/connectors.ts';
 import { DirectoryDefinition } from '../generated/reconciler/v1/directory.ts';
@@ -14,10 +15,13 @@ import { SchedulesDefinition } from '../generated/reconciler/v1/schedules.ts';
 import { SnapshotsDefinition } from '../generated/reconciler/v1/snapshots.ts';
 import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
+import { TenantsDefinition } from '../generated/reconciler/v1/tenants.ts';
+import { TokensDefinition } from '../generated/reconciler/v1/tokens.ts';
 import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
 import { currentTracing } from '../telemetry/tracing/tracing.ts';
 import { attachClaim } from './claim.ts';
 import { RawCommitSnapshotDefinition } from './raw-commit-snapshot.ts';
+import { attachTenant } from './tenant.ts';
 import { traceCalls } from './trace-calls.ts';
 
 /**
@@ -38,9 +42,10 @@ export function connectCatalog(address: string) {
     // The catalog is in the same private network. `http_proxy` and `https_proxy`, which are for upstreams, would lead away from it.
     'grpc.enable_http_proxy': 0,
   });
-  const plain = createClientFactory().use(errorDetailsClientMiddleware).use(attachClaim);
+  const plain = createClientFactory().use(errorDetailsClientMiddleware).use(attachTenant).use(attachClaim);
   const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
   return {
+    audit: factory.create(AuditDefinition, channel),
     bindings: factory.create(BindingsDefinition, channel),
     catalogs: factory.create(CatalogsDefinition, channel),
     connectors: factory.create(ConnectorsDefinition, channel),
@@ -57,6 +62,8 @@ export function connectCatalog(address: string) {
     snapshots: factory.create(SnapshotsDefinition, channel),
     statistics: factory.create(TableStatisticsDefinition, channel),
     tables: factory.create(TablesDefinition, channel),
+    tenants: factory.create(TenantsDefinition, channel),
+    tokens: factory.create(TokensDefinition, channel),
     views: factory.create(ViewsDefinition, channel),
     close: () => channel.close(),
   };

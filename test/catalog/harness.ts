@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { ClientError } from 'nice-grpc';
 import { pino } from 'pino';
+import { anyone } from '../../src/catalog/auth/authorize-middleware.ts';
 import { startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
 import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/contract/job.ts';
@@ -151,6 +152,7 @@ export class TestCatalog implements AsyncDisposable {
     const logger = pino({ level: 'debug' }, { write: (line: string) => this.#logged(line) });
     const address = '127.0.0.1:0';
     this.#running = await startCatalog({
+      authenticate: anyone,
       ...this.#requested,
       address,
       databaseFile: this.file,

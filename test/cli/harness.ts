@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, jest } from '@jest/globals';
 import { pino } from 'pino';
+import { anyone } from '../../src/catalog/auth/authorize-middleware.ts';
 import { startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
 import { main } from '../../src/cli/main.ts';
@@ -34,7 +35,8 @@ export interface Harness extends AsyncDisposable {
 /** A real catalog service, with jobs that a test controls. In memory unless a database file is given. */
 export async function startHarness(databaseFile = ':memory:'): Promise<Harness> {
   const jobs = new FakeJobs();
-  const start = (address: string) => startCatalog({ address, databaseFile, jobs, logger: pino({ level: 'silent' }) });
+  const start = (address: string) =>
+    startCatalog({ authenticate: anyone, address, databaseFile, jobs, logger: pino({ level: 'silent' }) });
   let catalog = await start('127.0.0.1:0');
   const clients = connectCatalog(catalog.address);
   jobs.clients = clients;

@@ -9,6 +9,7 @@ import { CodedError } from '../../errors.ts';
 import { serveHealth } from '../../telemetry/http/health.ts';
 import { type HttpEndpoint, serveHttp } from '../../telemetry/http/http-endpoint.ts';
 import { currentTracing } from '../../telemetry/tracing/tracing.ts';
+import { type Authenticate, authorizeCalls } from '../auth/authorize-middleware.ts';
 import { createDeletions } from '../connectors/delete-connector.ts';
 import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
@@ -38,6 +39,8 @@ export interface CatalogOptions {
   address: string;
   /** A path, or `:memory:`. */
   databaseFile: string;
+  /** Determines who is calling. */
+  authenticate: Authenticate;
   /** Access to Temporal. A function is called when it is first needed, and again if it failed. */
   jobs: JobControl | (() => Promise<JobControl>);
   logger: Logger;
@@ -132,7 +135,7 @@ async function start(
   const deletions = createDeletions(common);
   parts.push(() => deletions.stop());
   const health = HealthState();
-  const server = buildServer({ ...common, deletions }, health, metrics);
+  const server = buildServer({ ...common, deletions }, options.authenticate, health, metrics);
   const port = await listen(server, options.address);
   serving = true;
   const setHealthy = (isHealthy: boolean) => {
@@ -196,7 +199,12 @@ async function serveHttpEndpoints(
   }
 }
 
-function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMetrics | undefined): Server {
+function buildServer(
+  deps: ServiceDeps,
+  authenticate: Authenticate,
+  health: HealthState,
+  metrics: CatalogMetrics | undefined,
+): Server {
   const plain = createServer({
     ...CALL_LIMITS,
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
@@ -206,6 +214,7 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
   const server = (currentTracing() === undefined ? timed : timed.use(traceCalls))
     .use(errorDetailsServerMiddleware)
     .use(errorMiddleware(deps.logger, (error) => deps.database.health.explain(error)))
+    .use(authorizeCalls(authenticate))
     .use(fenceCalls);
   addServices(server, deps);
   server.add(HealthDefinition, HealthServiceImpl(health));

@@ -57,6 +57,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   const config = readConfig();
   const [
     { startCatalog },
+    { anyone },
     { temporalJobControl },
     { connectTemporal },
     { openPayloadCodec },
@@ -66,6 +67,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
     { temporalSettings },
   ] = await Promise.all([
     import('../../catalog/server/server.ts'),
+    import('../../catalog/auth/authorize-middleware.ts'),
     import('../../temporal/job-control.ts'),
     import('../../temporal/connect.ts'),
     import('../../temporal/payload-codec.ts'),
@@ -87,7 +89,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
     temporalJobControl(() => connectTemporal(codec), config.temporalUi),
     outages,
   );
-  const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
+  const catalog = await startCatalog({ ...config, address, databaseFile, authenticate: anyone, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const end = await Promise.race([stopped, catalog.failed]);
   logger.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');

@@ -8,6 +8,7 @@ import { createChannel, createClient, createClientFactory } from 'nice-grpc';
 import { BadRequest, errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { pino } from 'pino';
+import { anyone } from '../../../src/catalog/auth/authorize-middleware.ts';
 import { startCatalog } from '../../../src/catalog/server/server.ts';
 import { lockDatabase } from '../../../src/catalog/store/database/database-lock.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
@@ -49,7 +50,7 @@ describe('the catalog service', () => {
         },
       },
     );
-    const next = await startCatalog({ ...second, logger: logs });
+    const next = await startCatalog({ authenticate: anyone, ...second, logger: logs });
     expect(stopped).toBeDefined();
     await next.stop();
     (await lockDatabase(catalog.file, { waitMs: 0 })).release();
@@ -108,7 +109,13 @@ describe('the catalog service', () => {
 
   it('reports that a port is in use', async () => {
     await using catalog = await TestCatalog.start();
-    const second = startCatalog({ address: catalog.address, databaseFile: ':memory:', jobs: new FakeJobs(), logger });
+    const second = startCatalog({
+      authenticate: anyone,
+      address: catalog.address,
+      databaseFile: ':memory:',
+      jobs: new FakeJobs(),
+      logger,
+    });
     await expect(second).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringContaining(`${catalog.address}: the port is in use`),
@@ -129,7 +136,7 @@ describe('the catalog service', () => {
       open += 1;
       return new Connection();
     };
-    const start = (address: string) => startCatalog({ address, databaseFile, jobs, logger });
+    const start = (address: string) => startCatalog({ authenticate: anyone, address, databaseFile, jobs, logger });
     await expect(start(catalog.address)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await sleep(100);
     expect(open).toBe(0);
@@ -146,7 +153,7 @@ describe('the catalog service', () => {
   it('refuses a database of a newer version, a file that is no database, and a path that cannot be opened', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'catalog-'));
     const start = (databaseFile: string) =>
-      startCatalog({ address: '127.0.0.1:0', databaseFile, jobs: new FakeJobs(), logger });
+      startCatalog({ authenticate: anyone, address: '127.0.0.1:0', databaseFile, jobs: new FakeJobs(), logger });
     const file = join(directory, 'new', 'c.db');
     await (await start(file)).stop();
     const db = new Sqlite(file);
@@ -272,6 +279,7 @@ describe('the catalog service', () => {
   it('is reached directly, whatever proxies there are for upstreams', async () => {
     for (const name of ['http_proxy', 'https_proxy', 'grpc_proxy']) stubEnv(name, 'http://127.0.0.1:9');
     const running = await startCatalog({
+      authenticate: anyone,
       address: '127.0.0.1:0',
       databaseFile: ':memory:',
       logger,
@@ -292,6 +300,7 @@ describe('the catalog service', () => {
     const jobs = new FakeJobs();
     let [tries, away] = [0, true];
     const running = await startCatalog({
+      authenticate: anyone,
       address: '127.0.0.1:0',
       databaseFile: ':memory:',
       logger,

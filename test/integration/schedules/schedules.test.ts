@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
+import { anyone } from '../../../src/catalog/auth/authorize-middleware.ts';
 import { spreadOffset } from '../../../src/catalog/schedules/spread-offset.ts';
 import { type RunningCatalog, startCatalog } from '../../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../../src/catalog-client/connect.ts';
@@ -29,7 +30,13 @@ async function startService(): Promise<void> {
   const jobs = temporalJobControl(connectTemporal);
   const databaseFile = join(folder, 'catalog.db');
   const logger = pino({ level: 'silent' });
-  catalog = await startCatalog({ address: '127.0.0.1:0', databaseFile, jobs: async () => jobs, logger });
+  catalog = await startCatalog({
+    authenticate: anyone,
+    address: '127.0.0.1:0',
+    databaseFile,
+    jobs: async () => jobs,
+    logger,
+  });
   clients = connectCatalog(catalog.address);
 }
 

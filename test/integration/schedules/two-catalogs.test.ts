@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { pino } from 'pino';
+import { anyone } from '../../../src/catalog/auth/authorize-middleware.ts';
 import { type RunningCatalog, startCatalog } from '../../../src/catalog/server/server.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { type CatalogClients, connectCatalog } from '../../../src/catalog-client/connect.ts';
@@ -45,7 +46,13 @@ class Service implements AsyncDisposable {
     const log: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void log.push(line) });
     const databaseFile = join(folder, file);
-    const catalog = await startCatalog({ address: '127.0.0.1:0', databaseFile, jobs: async () => jobs, logger });
+    const catalog = await startCatalog({
+      authenticate: anyone,
+      address: '127.0.0.1:0',
+      databaseFile,
+      jobs: async () => jobs,
+      logger,
+    });
     const service = new Service(catalog, log);
     // The repair at its start.
     await poll(() => log.join(''), POLL).toContain('schedules agree with the connectors');

@@ -37,6 +37,11 @@ export interface Schema {
   put_columns: PutColumnRow;
   file_sketches: FileSketchesRow;
   derived_ndv: DerivedNdvRow;
+  tenants: TenantRow;
+  tokens: TokenRow;
+  token_tenants: TokenTenantRow;
+  connector_drafts: ConnectorDraftRow;
+  audit_events: AuditEventRow;
 }
 
 /** The only row of its table: what is known of the catalog as a whole. */
@@ -446,4 +451,70 @@ export interface DerivedNdvRow {
   table_num: number;
   /** reconciler.v1.Ndv; empty if no live file has a sketch of the column. */
   body: Uint8Array;
+}
+
+export interface TenantRow {
+  tenant_id: string;
+  description: string;
+  /** Empty: the catalog's own. */
+  temporal_namespace: string;
+  /** Empty: the common one. */
+  task_queue: string;
+  /** reconciler.v1.TenantLimits as JSON. */
+  limits: string;
+  created_at: number;
+  updated_at: number;
+  etag: string;
+}
+
+/** An API token. */
+export interface TokenRow {
+  token_id: string;
+  /** SHA-256 of the secret. */
+  secret_hash: Uint8Array;
+  subject: string;
+  /** JSON: ids, or `*` alone. */
+  tenants: string;
+  /** JSON: see `Role`. */
+  roles: string;
+  created_at: number;
+  created_by: string;
+  expires_at: number | null;
+  revoked_at: number | null;
+  /** To the hour. */
+  last_used_at: number | null;
+}
+
+/** Finds the tokens of a tenant; those of all tenants have the id `*`. */
+export interface TokenTenantRow {
+  tenant_id: string;
+  token_id: string;
+}
+
+/** A connector that is to be validated before it is stored. */
+export interface ConnectorDraftRow {
+  draft_id: string;
+  tenant_id: string;
+  /** reconciler.v1.Connector as JSON. */
+  body: string;
+  created_at: number;
+}
+
+export interface AuditEventRow {
+  audit_num: Generated<number>;
+  at: number;
+  /** Empty for calls that concern no tenant. */
+  tenant_id: string;
+  subject: string;
+  issuer: string;
+  /** JSON. */
+  roles: string;
+  method: string;
+  resource: string;
+  allowed: number;
+  code: string;
+  /** JSON: the paths of an update mask. */
+  fields: string;
+  peer: string;
+  trace_id: string;
 }
