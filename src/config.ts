@@ -97,6 +97,10 @@ const schema = z.object({
   RECONCILER_RETENTION_IDEMPOTENCY_KEYS: retention('7d'),
   /** How long unfinished snapshots are kept after the last stream was opened for them. */
   RECONCILER_RETENTION_STAGES: retention('7d'),
+  /** How long the events of the audit are kept. */
+  RECONCILER_RETENTION_AUDIT: retention('400d'),
+  /** Which calls are recorded in the audit, besides those that are refused. */
+  RECONCILER_AUDIT: z.enum(['writes', 'all'], 'is neither writes nor all').default('writes'),
   XDG_CACHE_HOME: z.string().optional(),
 });
 
@@ -122,6 +126,7 @@ export interface Retention {
   reportsMs?: number;
   idempotencyKeysMs?: number;
   stagesMs?: number;
+  auditMs?: number;
 }
 
 export interface Config {
@@ -143,6 +148,7 @@ export interface Config {
   /** Time between heartbeats of activities. */
   heartbeatMs: number;
   retention: Retention;
+  audit: 'writes' | 'all';
 }
 
 /**
@@ -173,11 +179,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     deployment: settings.RECONCILER_DEPLOYMENT,
     buildId: settings.RECONCILER_BUILD_ID,
     heartbeatMs: settings.RECONCILER_HEARTBEAT_SECONDS * 1000,
+    audit: settings.RECONCILER_AUDIT,
     retention: {
       jobsMs: settings.RECONCILER_RETENTION_JOBS,
       reportsMs: settings.RECONCILER_RETENTION_REPORTS,
       idempotencyKeysMs: settings.RECONCILER_RETENTION_IDEMPOTENCY_KEYS,
       stagesMs: settings.RECONCILER_RETENTION_STAGES,
+      auditMs: settings.RECONCILER_RETENTION_AUDIT,
     },
   };
 }

@@ -122,7 +122,9 @@ export const connectorSpec = (fields: object = {}) => ({
 /** Matches a result of `failure` by its code and a part of its message. */
 export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
-type Aside = Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress' | 'retention'>;
+type Aside = Partial<
+  Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress' | 'retention' | 'authenticate' | 'audit'>
+>;
 
 /** A catalog service on a database file of its own. */
 export class TestCatalog implements AsyncDisposable {

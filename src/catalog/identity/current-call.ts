@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AuditEvent } from './audit-event.ts';
 import type { Principal } from './principal.ts';
 
 /** A call that was authenticated and is allowed. */
@@ -10,6 +11,14 @@ export interface Call {
   method: string;
   /** The caller's address. */
   peer: string;
+  /** How the call is recorded with what it changes; absent if it is not. */
+  record?: CallRecord;
+}
+
+/** The event of a call that changes something. The first transaction of the call that writes stores it. */
+export interface CallRecord {
+  readonly event: AuditEvent;
+  isStored: boolean;
 }
 
 const calls = new AsyncLocalStorage<Call>();

@@ -9,6 +9,8 @@ import { CodedError } from '../../errors.ts';
 import { serveHealth } from '../../telemetry/http/health.ts';
 import { type HttpEndpoint, serveHttp } from '../../telemetry/http/http-endpoint.ts';
 import { currentTracing } from '../../telemetry/tracing/tracing.ts';
+import { type AuditLog, createAuditLog } from '../audit/audit-log.ts';
+import { type AuditScope, auditCalls, auditRefusal } from '../audit/audit-middleware.ts';
 import { type Authenticate, authorizeCalls } from '../auth/authorize-middleware.ts';
 import { createDeletions } from '../connectors/delete-connector.ts';
 import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
@@ -41,6 +43,8 @@ export interface CatalogOptions {
   databaseFile: string;
   /** Determines who is calling. */
   authenticate: Authenticate;
+  /** Which calls are recorded besides those that are refused; `writes` by default. */
+  audit?: AuditScope;
   /** Access to Temporal. A function is called when it is first needed, and again if it failed. */
   jobs: JobControl | (() => Promise<JobControl>);
   logger: Logger;
@@ -134,8 +138,15 @@ async function start(
   parts.push(() => lostJobs.stop());
   const deletions = createDeletions(common);
   parts.push(() => deletions.stop());
+  const audit = createAuditLog({ db }, logger);
+  parts.push(() => audit.stop());
   const health = HealthState();
-  const server = buildServer({ ...common, deletions }, options.authenticate, health, metrics);
+  const server = buildServer(
+    { ...common, deletions },
+    { authenticate: options.authenticate, audit, auditScope: options.audit ?? 'writes' },
+    health,
+    metrics,
+  );
   const port = await listen(server, options.address);
   serving = true;
   const setHealthy = (isHealthy: boolean) => {
@@ -201,7 +212,7 @@ async function serveHttpEndpoints(
 
 function buildServer(
   deps: ServiceDeps,
-  authenticate: Authenticate,
+  access: { authenticate: Authenticate; audit: AuditLog; auditScope: AuditScope },
   health: HealthState,
   metrics: CatalogMetrics | undefined,
 ): Server {
@@ -214,7 +225,8 @@ function buildServer(
   const server = (currentTracing() === undefined ? timed : timed.use(traceCalls))
     .use(errorDetailsServerMiddleware)
     .use(errorMiddleware(deps.logger, (error) => deps.database.health.explain(error)))
-    .use(authorizeCalls(authenticate))
+    .use(authorizeCalls(access.authenticate, auditRefusal(access.audit)))
+    .use(auditCalls(access.audit, access.auditScope))
     .use(fenceCalls);
   addServices(server, deps);
   server.add(HealthDefinition, HealthServiceImpl(health));

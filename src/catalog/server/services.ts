@@ -2,6 +2,7 @@ import type { CompatServiceDefinition } from 'nice-grpc';
 import { BindingsDefinition } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { IngestionDefinition } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import { ReconciliationDefinition } from '../../generated/reconciler/internal/v1/reconciliation.ts';
+import { AuditDefinition } from '../../generated/reconciler/v1/audit.ts';
 import { CatalogsDefinition } from '../../generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../../generated/reconciler/v1/connectors.ts';
 import { DirectoryDefinition } from '../../generated/reconciler/v1/directory.ts';
@@ -13,6 +14,7 @@ import { SnapshotsDefinition } from '../../generated/reconciler/v1/snapshots.ts'
 import { TableStatisticsDefinition } from '../../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../../generated/reconciler/v1/tables.ts';
 import { ViewsDefinition } from '../../generated/reconciler/v1/views.ts';
+import { createAuditService } from '../audit/audit-service.ts';
 import { createBindingsService } from '../bindings/bindings-service.ts';
 import { createConnectorRpcs } from '../connectors/connector-rpcs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
@@ -34,6 +36,7 @@ import { createViewsService } from '../tables/views-service.ts';
 
 /** Full names of the services, for health checks and reflection. */
 export const SERVICE_NAMES: readonly string[] = [
+  AuditDefinition,
   BindingsDefinition,
   CatalogsDefinition,
   ConnectorsDefinition,
@@ -58,6 +61,7 @@ interface Registrar {
 /** Registers every service. */
 export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
   const registrar = server as Registrar;
+  registrar.add(lenientDefinition(AuditDefinition), createAuditService(deps) as never);
   registrar.add(lenientDefinition(BindingsDefinition), createBindingsService(deps) as never);
   registrar.add(lenientDefinition(CatalogsDefinition), createCatalogsService(deps) as never);
   const starter = createJobStarter(deps);

@@ -1,5 +1,13 @@
 /** What is removed when it is old: see retention.ts. */
-export const REMOVED_KINDS = ['jobs', 'failures', 'changes', 'outcomes', 'idempotency_keys', 'stages'] as const;
+export const REMOVED_KINDS = [
+  'jobs',
+  'failures',
+  'changes',
+  'outcomes',
+  'idempotency_keys',
+  'stages',
+  'audit_events',
+] as const;
 export type RemovedKind = (typeof REMOVED_KINDS)[number];
 
 /** How much a step has removed. */

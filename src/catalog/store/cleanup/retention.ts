@@ -5,6 +5,7 @@ import type { Retention } from '../../../config.ts';
 import type { Clock } from '../clock/clock.ts';
 import { underClaim } from '../database/claim-fence.ts';
 import type { Schema } from '../database/schema.ts';
+import { removeAuditEvents } from './remove-audit-events.ts';
 import { removeJobs } from './remove-jobs.ts';
 import { removeKeys } from './remove-keys.ts';
 import { removeReports } from './remove-reports.ts';
@@ -29,6 +30,7 @@ const REMOVERS: readonly [keyof Retention, Remover][] = [
   ['reportsMs', removeReports],
   ['idempotencyKeysMs', removeKeys],
   ['stagesMs', removeStages],
+  ['auditMs', removeAuditEvents],
 ];
 
 export interface RetentionDeps {

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Claim } from '../../../contract/claim.ts';
 import { CodedError } from '../../../errors.ts';
 import { currentClaim, requireClaim } from './claim-fence.ts';
+import { recorded } from './record-call.ts';
 import type { Schema } from './schema.ts';
 import { isDiskFull } from './sqlite/result-codes.ts';
 
@@ -24,7 +25,13 @@ export async function writeFenced<T>(
   work: (trx: Kysely<Schema>, claim: Claim | undefined) => Promise<T>,
 ): Promise<T> {
   const claim = currentClaim();
-  return db.transaction().execute((trx) => work(trx, claim));
+  return recorded((record) =>
+    db.transaction().execute(async (trx) => {
+      const result = await work(trx, claim);
+      await record(trx);
+      return result;
+    }),
+  );
 }
 
 /**

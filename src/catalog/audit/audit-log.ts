@@ -1,0 +1,70 @@
+import type { Logger } from 'pino';
+import type { ServiceDeps } from '../core/ports.ts';
+import type { AuditEvent } from '../identity/audit-event.ts';
+import { insertAuditEvents } from '../store/database/record-call.ts';
+import { write } from '../store/database/transaction.ts';
+
+/** Events per second that change nothing. Whoever calls in a loop with a wrong token must not fill the database. */
+const MAX_PER_SECOND = 100;
+const FLUSH_MS = 1_000;
+
+/** Events that change nothing: refusals, failed calls, reads. They are stored in batches. */
+export interface AuditLog {
+  /** Stores an event within a second, unless there were too many in this second: then it is only counted, which the log reports. */
+  add(event: AuditEvent): void;
+  /** Writes an event that is stored to the log, for those who collect logs: lines with `audit: true`. */
+  print(event: AuditEvent): void;
+  /** Stores what is left. */
+  stop(): Promise<void>;
+}
+
+export function createAuditLog({ db }: Pick<ServiceDeps, 'db'>, logger: Logger): AuditLog {
+  let waiting: AuditEvent[] = [];
+  let left = MAX_PER_SECOND;
+  let uncounted = 0;
+  let flushing: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    flushing = flushing.then(flush);
+  }, FLUSH_MS);
+  timer.unref();
+
+  return {
+    add(event) {
+      if (left === 0) {
+        uncounted += 1;
+        return;
+      }
+      left -= 1;
+      waiting.push(event);
+    },
+
+    print,
+
+    async stop() {
+      clearInterval(timer);
+      await flushing;
+      await flush();
+    },
+  };
+
+  function print(event: AuditEvent): void {
+    logger.info({ audit: true, ...event, at: new Date(event.at) }, 'audit');
+  }
+
+  async function flush(): Promise<void> {
+    const events = waiting;
+    waiting = [];
+    left = MAX_PER_SECOND;
+    if (uncounted > 0) {
+      logger.warn({ audit: true, count: uncounted }, 'more calls were refused within a second than are recorded');
+      uncounted = 0;
+    }
+    if (events.length === 0) return;
+    try {
+      await write(db, (trx) => insertAuditEvents(trx, events));
+      for (const event of events) print(event);
+    } catch (err) {
+      logger.error({ err, count: events.length }, 'refused calls could not be recorded');
+    }
+  }
+}
