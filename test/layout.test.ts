@@ -27,7 +27,7 @@ const CATALOG_LAYERS = [
   ['connectors', 'schedules', 'ingest'],
   ['jobs', 'tables', 'snapshots', 'plans', 'names', 'audit'],
   ['reading', 'validation'],
-  ['auth'],
+  ['auth', 'limits'],
   ['rpc'],
   ['core'],
   ['store'],
@@ -39,7 +39,7 @@ const STORE_LAYERS = [
   ['files'],
   ['snapshots', 'bindings'],
   ['tables', 'cleanup'],
-  ['namespaces', 'connectors', 'jobs', 'lineage', 'clock', 'backup', 'audit'],
+  ['namespaces', 'connectors', 'jobs', 'lineage', 'clock', 'backup', 'audit', 'tenants'],
   ['database'],
 ];
 /** Code that runs in Temporal's workflow sandbox or describes data exchanged through Temporal has few dependencies. */

@@ -1,6 +1,7 @@
 import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { ClientError, Status } from 'nice-grpc';
+import { RetryInfo, RichClientError } from 'nice-grpc-error-details';
 import { isClaimLost } from '../../catalog-client/claim.ts';
 import { CLAIM_LOST } from '../../contract/claim.ts';
 import { CodedError, type CodeName } from '../../errors.ts';
@@ -61,9 +62,18 @@ export function isLastAttempt(): boolean {
   return activityInfo().attempt >= UPSTREAM_ATTEMPTS;
 }
 
+/** The time after which the catalog may accept what it refused because of a tenant's limits; undefined for other errors. */
+function catalogWaitMs(error: unknown): number | undefined {
+  if (!(error instanceof RichClientError) || error.code !== Status.RESOURCE_EXHAUSTED) return undefined;
+  const info = error.extra.find((detail): detail is RetryInfo => detail.$type === RetryInfo.$type);
+  return info?.retryDelay && info.retryDelay.seconds * 1000 + info.retryDelay.nanos / 1_000_000;
+}
+
 /** Whether the activity runs again after the error: not if it is final, nor after the last of `attempts`, unless the catalog is away. */
 export function isRetried(error: unknown, attempt: number, attempts: number): boolean {
-  return !isFinal(error) && (isCatalogAway(error) || attempt < attempts);
+  // A job waits until its tenant has fewer jobs. A table that would be one too many fails.
+  const waits = isCatalogAway(error) || (attempts === CONTROL_ATTEMPTS && catalogWaitMs(error) !== undefined);
+  return !isFinal(error) && (waits || attempt < attempts);
 }
 
 /**
@@ -79,7 +89,7 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
       ...{ type: CLAIM_LOST, message, nonRetryable: true, category: ApplicationFailureCategory.BENIGN },
     });
   }
-  const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : undefined;
+  const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : catalogWaitMs(error);
   return ApplicationFailure.create({
     type: code,
     message: isCatalogAway(error) ? `The catalog service does not respond: ${message}` : message,

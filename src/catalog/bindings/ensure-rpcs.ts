@@ -16,13 +16,20 @@ const VIEW_FIELDS = ['schema', 'representations', 'default_catalog', 'default_na
 export function createEnsureRpcs({
   db,
   purge,
+  limits,
 }: ServiceDeps): Pick<BindingsServiceImplementation, 'ensureTable' | 'ensureView'> {
   return {
     async ensureTable(request) {
       checkEnsureTable(request);
       const reserved = request.reserveIfNew ? await reserveTable(db, request) : undefined;
+      const excess = await limits.excess('tables');
+      if (reserved && excess) throw excess;
       if (reserved) return reserved;
-      const ensured = await transaction(db, request.validateOnly, (trx) => ensureTable(trx, request));
+      const ensured = await transaction(db, request.validateOnly, async (trx) => {
+        const ensured = await ensureTable(trx, request);
+        if (ensured.made && excess) throw excess;
+        return ensured;
+      });
       if (ensured.emptied && !request.validateOnly) purge();
       return ensured;
     },

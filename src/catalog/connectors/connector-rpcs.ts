@@ -33,7 +33,7 @@ const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
 /** The RPCs of the service Connectors that manage and validate connectors. */
 export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
-  const { db, jobs, schedules, deletions } = deps;
+  const { db, jobs, schedules, deletions, limits } = deps;
   return {
     async createConnector(request, context) {
       const connector = { ...required(request.connector, 'connector') };
@@ -50,8 +50,12 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       }
       const encoded = CreateConnectorRequest.encode(request).finish();
       const once = { scope: 'CreateConnector', key: request.idempotencyKey, request: encoded };
+      const excess = await limits.excess('connectors');
       const created = await createOnce(db, once, {
-        create: (trx) => store.insertConnector(trx, connector),
+        create(trx) {
+          if (excess) throw excess;
+          return store.insertConnector(trx, connector);
+        },
         get: store.getConnector,
         idOf: (created) => created.connectorId,
       });

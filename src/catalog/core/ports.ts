@@ -1,12 +1,14 @@
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { JobControl } from '../../contract/job-control.ts';
+import type { CodedError } from '../../errors.ts';
 import type { DeleteConnectorRequest } from '../../generated/reconciler/v1/connectors.ts';
 import type { JobFailure, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { RepairSchedulesResponse, Schedule } from '../../generated/reconciler/v1/schedules.ts';
 import type { Clock } from '../store/clock/clock.ts';
 import type { Database } from '../store/database/database.ts';
 import type { Schema } from '../store/database/schema.ts';
+import type { Counted } from '../store/tenants/usage.ts';
 
 /** The dependencies of the services. */
 export interface ServiceDeps {
@@ -22,6 +24,20 @@ export interface ServiceDeps {
   /** Starts the removal of deleted contents in the background. */
   readonly purge: () => void;
   readonly observeJob: ObserveJob;
+  readonly limits: TenantLimits;
+}
+
+/** Keeps tenants within their limits; see tenants.proto. */
+export interface TenantLimits {
+  /** @throws CodedError RESOURCE_EXHAUSTED if the tenant has made as many requests in this second as it may */
+  admit(tenant: string): Promise<void>;
+  /** @returns what ends the stream @throws CodedError RESOURCE_EXHAUSTED if the tenant has as many open as it may */
+  openStream(tenant: string): Promise<() => void>;
+  /**
+   * What to refuse an addition with if the tenant of the call in progress had as many as it may when they were last counted, at most ten seconds
+   * ago; undefined if it had fewer. Call it before the transaction that adds: it reads with the connection that a transaction holds.
+   */
+  excess(counted: Counted): Promise<CodedError | undefined>;
 }
 
 export interface Deletions {

@@ -31,6 +31,8 @@ export async function commitSnapshots(
     return undefined;
   }
 
+  const excess = await deps.limits.excess('files');
+  if (excess) throw excess;
   let sum = await commitSnapshot(deps, from());
   // A snapshot that was complete before its finish is answered at once: nobody has to send its changes.
   while (sum.complete && isFinished) {

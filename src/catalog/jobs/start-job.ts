@@ -61,12 +61,14 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
       // Jobs that seemed to be waiting but have ended. No trigger joins them.
       const dead = new Set<string>();
       for (;;) {
+        const excess = await deps.limits.excess('runningJobs');
         const { job, existing, joined } = await write(db, async (trx) => {
           const first = await findCreatedResource(trx, scope, idempotencyKey, hash);
           const known = first === undefined || dead.has(first) ? undefined : await store.findJob(trx, first);
           if (known) return { job: known, existing: true, joined: false };
           const { connector, request, retryOf } = await prepare(trx);
           refuseInactive(connector);
+          if (excess) throw excess;
           // A waiting job has not claimed the connector yet, so it will scan the current state of the upstream.
           const waiting = await equalWaiting(trx, connector, request, dead);
           const job = waiting ?? (await store.putJob(trx, queuedJob(connector, request, retryOf)));

@@ -74,6 +74,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
     const { job: given, connectorId, runId, deadHolderJobId, continued } = checkedClaim(request);
     const { jobId } = given;
     const dead = deadHolderJobId !== jobId && (await hasEnded(deadHolderJobId)) ? deadHolderJobId : '';
+    const excess = await deps.limits.excess('runningJobs');
     const { before, after, claimed } = await write(db, async (trx) => {
       const connector = await getConnector(trx, connectorId);
       if (connector.runningJobId !== jobId) refuseDeleting(connector);
@@ -82,6 +83,8 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       const anew = await enterRun(trx, before, jobId, runId, continued);
       const claimed = await takeClaim(trx, { connectorId, jobId, runId });
       const isHeld = claimed.holderJobId === jobId;
+      // A job beyond the limit keeps its place in no queue: it claims again after some seconds.
+      if (isHeld && excess && before?.state !== JobState.JS_RUNNING) throw excess;
       const state = isHeld ? JobState.JS_RUNNING : JobState.JS_QUEUED;
       const unverifiedSince = isHeld ? await unverifiedSinceOf(trx, connectorId) : undefined;
       // A job that has begun before goes on as it began.

@@ -17,6 +17,8 @@ import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { createLostJobs } from '../jobs/lost-jobs.ts';
 import { createJobObserver } from '../jobs/observe-jobs.ts';
+import { limitCalls } from '../limits/limit-middleware.ts';
+import { createTenantLimits } from '../limits/tenant-limits.ts';
 import { CALL_LIMITS } from '../rpc/call-limits.ts';
 import { fenceCalls } from '../rpc/claim-middleware.ts';
 import { errorMiddleware } from '../rpc/error-middleware.ts';
@@ -133,7 +135,8 @@ async function start(
   const observeJob = createJobObserver(logger, metrics);
   const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger }, catalogId);
   parts.push(() => schedules.stop());
-  const common = { db, database, logger, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
+  const limits = createTenantLimits({ db });
+  const common = { db, database, logger, limits, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
   const lostJobs = createLostJobs(common);
   parts.push(() => lostJobs.stop());
   const deletions = createDeletions(common);
@@ -226,6 +229,7 @@ function buildServer(
     .use(errorDetailsServerMiddleware)
     .use(errorMiddleware(deps.logger, (error) => deps.database.health.explain(error)))
     .use(authorizeCalls(access.authenticate, auditRefusal(access.audit)))
+    .use(limitCalls(deps.limits))
     .use(auditCalls(access.audit, access.auditScope))
     .use(fenceCalls);
   addServices(server, deps);

@@ -16,7 +16,7 @@ import { applyTableUpdate, checkedTableUpdate } from './table-update.ts';
 const tokens = new PageTokens('ListTables', z.object({ name: z.string() }));
 
 /** The service Tables. */
-export function createTablesService({ db, purge }: ServiceDeps): TablesServiceImplementation {
+export function createTablesService({ db, purge, limits }: ServiceDeps): TablesServiceImplementation {
   return {
     async createTable(request) {
       const table = required(request.table, 'table');
@@ -32,8 +32,12 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       checkTable(checks, table, TABLE_FIELDS);
       const encoded = CreateTableRequest.encode(request).finish();
       const once = { scope: 'CreateTable', key: request.idempotencyKey, request: encoded };
+      const excess = await limits.excess('tables');
       return createOnce(db, once, {
-        create: (trx) => store.insertTable(trx, table),
+        create(trx) {
+          if (excess) throw excess;
+          return store.insertTable(trx, table);
+        },
         get: store.getTable,
         idOf: (created) => created.tableId,
       });

@@ -67,7 +67,7 @@ async function deleteAdditions(db: Db, { chain, ord }: Position): Promise<boolea
 /** Deletes those of the files that no snapshot holds any more, and their sketches. */
 export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promise<void> {
   // SQLite accepts up to 32,766 parameters; callers pass fewer files.
-  await db
+  const deleted = await db
     .deleteFrom('files')
     .where('file_num', 'in', fileNums)
     .where(({ not, exists, selectFrom }) =>
@@ -75,7 +75,17 @@ export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promis
         exists(selectFrom('memberships').select('chain_num').whereRef('memberships.file_num', '=', 'files.file_num')),
       ),
     )
+    .returning('table_num')
     .execute();
+  const counts = new Map<number, number>();
+  for (const { table_num } of deleted) counts.set(table_num, (counts.get(table_num) ?? 0) + 1);
+  for (const [tableNum, count] of counts) {
+    await db
+      .updateTable('table_contents')
+      .set(({ eb }) => ({ files: eb('files', '-', count) }))
+      .where('table_num', '=', tableNum)
+      .execute();
+  }
   // Sketches must not outlive their file, since its number may be reused.
   await db
     .deleteFrom('file_sketches')

@@ -122,6 +122,8 @@ export interface TableContentRow {
   dropped: number;
   /** How many times sketches of files were put; 0 if there are none. */
   sketched: Generated<number>;
+  /** How many rows `files` has of the table. */
+  files: Generated<number>;
 }
 
 export interface TableSchemaRow {

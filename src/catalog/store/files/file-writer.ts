@@ -37,7 +37,10 @@ export class FileWriter {
   readonly #copySketches: Statement;
   readonly #deleteOrphan: Statement;
   readonly #deleteSketches: Statement;
+  readonly #countFiles: Statement;
   readonly #remover: FileRemover;
+  /** Rows that the current call has added to `files`, less those that it has deleted, besides those of `NewFiles`. */
+  #variants = 0;
 
   /** One per database: preparing the statements costs as much as writing ten files. */
   static of({ sqlite }: Pick<Database, 'sqlite'>): FileWriter {
@@ -82,6 +85,7 @@ export class FileWriter {
       'delete from files where file_num = ? and not exists (select 1 from memberships m where m.file_num = files.file_num)',
     );
     this.#deleteSketches = sqlite.prepare('delete from file_sketches where file_num = ?');
+    this.#countFiles = sqlite.prepare('update table_contents set files = files + ? where table_num = ?');
     this.#remover = new FileRemover(sqlite);
   }
 
@@ -95,6 +99,7 @@ export class FileWriter {
    */
   write(target: WriteTarget, changes: readonly ParsedChange[]): number {
     const newFiles = new NewFiles(this.#newFiles, target);
+    this.#variants = 0;
     let rows = 0;
     for (const change of changes) {
       if (change.added && newFiles.add(change)) {
@@ -106,6 +111,7 @@ export class FileWriter {
       rows += change.added ? this.#addKnown(target, change) : this.#remover.remove(target, change);
     }
     newFiles.flush();
+    this.#count(target, newFiles.count + this.#variants);
     return rows;
   }
 
@@ -114,7 +120,12 @@ export class FileWriter {
     const newFiles = new NewFiles(this.#newFiles, target);
     for (const change of changes) if (!newFiles.add(change)) return false;
     newFiles.flush();
+    this.#count(target, newFiles.count);
     return true;
+  }
+
+  #count({ tableNum }: WriteTarget, files: number): void {
+    if (files !== 0) this.#countFiles.run(files, tableNum);
   }
 
   /** Adds a file whose path the table has. */
@@ -135,6 +146,7 @@ export class FileWriter {
     const another = [tableNum, change.pathHash, variant, ...described(change)];
     const fileNum = free?.file_num ?? Number(this.#insertVariant.run(...another).lastInsertRowid);
     const rows = free ? 0 : 1;
+    this.#variants += rows;
     return (
       rows + (stored ? this.#moveAddition(target, stored, fileNum, change) : this.#addMember(target, fileNum, change))
     );
@@ -163,7 +175,10 @@ export class FileWriter {
     this.#updateBranchRemovals.run(fileNum, chain, ord, stored.file_num);
     const isSameFile = stored.record_count === change.recordCount && stored.size_bytes === change.sizeBytes;
     if (isSameFile) this.#copySketches.run(fileNum, stored.file_num);
-    if (this.#deleteOrphan.run(stored.file_num).changes > 0) this.#deleteSketches.run(stored.file_num);
+    if (this.#deleteOrphan.run(stored.file_num).changes > 0) {
+      this.#deleteSketches.run(stored.file_num);
+      this.#variants -= 1;
+    }
     return rows;
   }
 

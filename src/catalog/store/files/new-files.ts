@@ -54,6 +54,8 @@ export class NewFiles {
   /** Whether a path that the table has may be without a row of variant 0, since that was deleted after another variant was added. */
   #hasVariants: boolean;
   #run: FileRun | undefined;
+  /** Files that were added. */
+  count = 0;
 
   constructor(statements: NewFileStatements, target: WriteTarget) {
     this.#statements = statements;
@@ -69,6 +71,7 @@ export class NewFiles {
       this.#hasVariants = true;
       return false;
     }
+    this.count += 1;
     this.#extend(Number(added.lastInsertRowid), change);
     return true;
   }

@@ -43,7 +43,8 @@ const STATEMENTS = [
     table_id text not null,
     generation bigint not null,
     dropped integer not null,
-    sketched bigint not null default 0)`,
+    sketched bigint not null default 0,
+    files bigint not null default 0)`,
   `create index table_contents_dropped on table_contents (table_num) where dropped = 1`,
   `create table tables (
     table_id text primary key,
@@ -68,6 +69,8 @@ const STATEMENTS = [
     etag text not null,
     unique (namespace_id, name))`,
   `create unique index tables_contents on tables (table_num)`,
+  // Counts the tables of a tenant.
+  `create index tables_of_tenant on tables (tenant_id, table_num)`,
   `create table table_schemas (
     table_num bigint not null,
     schema_id integer not null,
