@@ -25,7 +25,7 @@ const CATALOG_LAYERS = [
   ['server'],
   ['bindings', 'reconciliation', 'statistics'],
   ['connectors', 'schedules', 'ingest'],
-  ['jobs', 'tables', 'snapshots', 'plans', 'names', 'audit'],
+  ['jobs', 'tables', 'snapshots', 'plans', 'names', 'audit', 'tenants'],
   ['reading', 'validation'],
   ['auth', 'limits'],
   ['rpc'],
@@ -55,6 +55,8 @@ const SQL = /\.(selectFrom|insertInto|updateTable|deleteFrom|replaceInto)\('|(?<
 /** The only file that begins transactions: it checks the claims of jobs. */
 const WRITE = 'catalog/store/database/transaction.ts';
 const BEGIN = /\.transaction\(\)/;
+/** Outside of the store, a handle is a `Scoped` one of a tenant, or `AllTenants` by that name. */
+const HANDLE = /\bKysely</;
 
 /** Specifiers of static and dynamic imports and re-exports of a file. */
 function specifiersIn(source: string): string[] {
@@ -123,6 +125,7 @@ function violations(src: string): string[] {
     const complain = (problem: string | undefined) => problem && found.push(`${file}: ${problem}`);
     if (part !== 'catalog' || !file.startsWith('catalog/store/')) {
       if (SQL.test(source)) complain('SQL belongs into catalog/store');
+      if (HANDLE.test(source)) complain('a handle of the database is Scoped or AllTenants');
     }
     if (part === 'catalog' && file !== WRITE && BEGIN.test(source))
       complain('transactions that write begin with write()');
@@ -189,6 +192,7 @@ describe('the layout', () => {
     ['catalog/jobs/a.ts', 'sql`select 1`', 'SQL belongs into catalog/store'],
     ['catalog/store/jobs/a.ts', "db.selectFrom('jobs')", undefined],
     ['catalog/jobs/a.ts', 'db.transaction().execute(work)', 'transactions that write begin with write()'],
+    ['catalog/jobs/a.ts', 'trx: Kysely<Schema>', 'a handle of the database is Scoped or AllTenants'],
     ['cli/a.ts', "import type { A } from './a.ts';", 'circle: cli/a.ts -> cli/a.ts'],
     ['new/a.ts', "import '../names.ts';", 'no layer for new'],
   ])('%s: %s', (file, code, expected) => {

@@ -2,6 +2,8 @@
 export interface DesiredSchedule {
   /** The id of the catalog that owns it, which its memo has. */
   catalogId: string;
+  /** The tenant of the connector, which its memo has too. */
+  tenant: string;
   connector: { id: string; name: string };
   /** How the ids of its jobs begin. Temporal appends a hyphen and the time. */
   jobIdPrefix: string;
@@ -56,6 +58,8 @@ export const UNREADABLE = '';
 
 /** A schedule in a list. */
 export interface ListedSchedule extends Pick<FoundSchedule, 'catalogId'> {
+  /** The tenant that its memo names; undefined if it names none, or cannot be read. */
+  tenant?: string;
   connectorId: string;
 }
 

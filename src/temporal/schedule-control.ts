@@ -35,6 +35,8 @@ type JobAction = ScheduleOptions['action'] & Pick<WorkflowStartOptions, 'priorit
 
 /** In the memo of a schedule: the catalog that owns it. */
 const CATALOG_ID = 'catalogId';
+/** In the same memo: the tenant of the connector. */
+const TENANT = 'tenant';
 
 /** Ids of this project's schedules; the group is the connector's id. */
 const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
@@ -99,7 +101,9 @@ export function temporalSchedules(client: () => Promise<Client>, uiBase?: string
       for (const { scheduleId, info, memo } of schedules ?? []) {
         const connectorId = SCHEDULE_ID.exec(scheduleId ?? '')?.[1];
         if (info?.workflowType?.name !== RECONCILE_WORKFLOW || connectorId === undefined) continue;
-        found.push({ connectorId, catalogId: await catalogIdIn(c, memo?.fields) });
+        const catalogId = await memoText(c, memo?.fields?.[CATALOG_ID]);
+        const tenant = await memoText(c, memo?.fields?.[TENANT]);
+        found.push({ connectorId, catalogId, tenant: tenant === UNREADABLE ? undefined : tenant });
       }
       return {
         schedules: found,
@@ -109,12 +113,11 @@ export function temporalSchedules(client: () => Promise<Client>, uiBase?: string
   };
 }
 
-/** The catalog that a listed schedule's memo names. */
-async function catalogIdIn(
+/** What a listed schedule's memo has: `UNREADABLE` if it is encrypted with an unknown key. */
+async function memoText(
   { options: { loadedDataConverter: converter } }: Client,
-  fields: { [key: string]: Payload } | null | undefined,
+  encoded: Payload | undefined,
 ): Promise<string | undefined> {
-  const encoded = fields?.[CATALOG_ID];
   if (encoded === undefined) return undefined;
   try {
     let payloads = [encoded];
@@ -154,7 +157,7 @@ async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: stri
   };
   return {
     scheduleId: scheduleIdOf(connector.id),
-    memo: { [CATALOG_ID]: desired.catalogId },
+    memo: { [CATALOG_ID]: desired.catalogId, [TENANT]: desired.tenant },
     spec: {
       ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000, offset: offsetSeconds * 1000 }] } : {}),
       ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: desired.timeZone || undefined } : {}),
@@ -165,15 +168,15 @@ async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: stri
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW_MS, pauseOnFailure: false },
     // The UI shows the note in a schedule's page, and these attributes in the list of schedules.
     state: { paused: pausedBecause !== '', note: `Reconciles connector ${connector.name}. ${pausedBecause}`.trimEnd() },
-    typedSearchAttributes: labels.typedSearchAttributes && scheduleAttributes(connector.name),
+    typedSearchAttributes: labels.typedSearchAttributes && scheduleAttributes(desired.tenant, connector.name),
   };
 }
 
 /** Not compared: Temporal changes them with a delay, and a schedule whose connector was renamed differs in its action too. */
-function scheduleAttributes(connectorName: string): TypedSearchAttributes {
+function scheduleAttributes(tenant: string, connectorName: string): TypedSearchAttributes {
   return new TypedSearchAttributes([
     { key: SEARCH_ATTRIBUTES.connector, value: connectorName },
-    { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
+    { key: SEARCH_ATTRIBUTES.tenant, value: tenant },
   ]);
 }
 

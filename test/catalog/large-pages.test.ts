@@ -14,6 +14,7 @@ import { SchedulesDefinition } from '../../src/generated/reconciler/v1/schedules
 import { SnapshotsDefinition } from '../../src/generated/reconciler/v1/snapshots.ts';
 import { TableStatisticsDefinition } from '../../src/generated/reconciler/v1/statistics.ts';
 import { TableFormat, TablesDefinition } from '../../src/generated/reconciler/v1/tables.ts';
+import { TenantsDefinition } from '../../src/generated/reconciler/v1/tenants.ts';
 import { ViewsDefinition } from '../../src/generated/reconciler/v1/views.ts';
 import { added, TestTable } from './files.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
@@ -55,6 +56,13 @@ const RECIPES: Record<string, () => Promise<object>> = {
       await catalog.clients.tables.createTable({ table: { namespaceId, name: `t${n}`, format, properties } });
     }
     return { namespaceId };
+  },
+  async ListTenants() {
+    const description = 'ü'.repeat(4096);
+    for (const n of some(600)) {
+      await catalog.clients.tenants.createTenant({ tenant: { tenantId: `t${n}`, description } });
+    }
+    return {};
   },
   async ListViews() {
     const { namespaceId } = await catalog.namespace();
@@ -198,7 +206,7 @@ async function wideFiles(): Promise<object> {
 const DEFINITIONS = [
   ...[BindingsDefinition, IngestionDefinition, ReconciliationDefinition, CatalogsDefinition, ConnectorsDefinition],
   ...[ReconcileJobsDefinition, NamespacesDefinition, PlansDefinition, SchedulesDefinition, SnapshotsDefinition],
-  ...[TableStatisticsDefinition, TablesDefinition, ViewsDefinition],
+  ...[TableStatisticsDefinition, TablesDefinition, TenantsDefinition, ViewsDefinition],
 ];
 
 interface ListMethod {
@@ -255,6 +263,7 @@ it.each(LISTS)('%s has pages of about 4 MiB', async (name) => {
 const COUNTS: Record<string, number> = {
   ListNamespaces: 7,
   ListTables: 3,
+  ListTenants: 601,
   ListViews: 3,
   ListReconcileJobs: 6,
   ListJobFailures: 300,

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { ServiceDeps } from '../core/ports.ts';
+import type { CatalogDeps } from '../core/ports.ts';
 import type { AuditEvent } from '../identity/audit-event.ts';
 import { insertAuditEvents } from '../store/database/record-call.ts';
 import { write } from '../store/database/transaction.ts';
@@ -18,7 +18,7 @@ export interface AuditLog {
   stop(): Promise<void>;
 }
 
-export function createAuditLog({ db }: Pick<ServiceDeps, 'db'>, logger: Logger): AuditLog {
+export function createAuditLog({ db }: Pick<CatalogDeps, 'db'>, logger: Logger): AuditLog {
   let waiting: AuditEvent[] = [];
   let left = MAX_PER_SECOND;
   let uncounted = 0;

@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import type { AuditEvent, AuditServiceImplementation } from '../../generated/reconciler/v1/audit.ts';
 import { isAllowed } from '../auth/permissions.ts';
 import { roleToProto } from '../auth/role-proto.ts';
-import type { ServiceDeps } from '../core/ports.ts';
+import type { CatalogDeps } from '../core/ports.ts';
 import { currentCall } from '../identity/current-call.ts';
 import type { Role } from '../identity/principal.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
@@ -13,7 +13,7 @@ import { listAuditEvents, type StoredAuditEvent } from '../store/audit/audit-eve
 const tokens = new PageTokens('ListAuditEvents', z.object({ num: z.number() }));
 
 /** The service Audit. */
-export function createAuditService({ db }: Pick<ServiceDeps, 'db'>): AuditServiceImplementation {
+export function createAuditService({ db }: Pick<CatalogDeps, 'db'>): AuditServiceImplementation {
   return {
     async listAuditEvents({ pageSize: size, pageToken, from, until, subject, resource, platform }) {
       const checks = new Checks();

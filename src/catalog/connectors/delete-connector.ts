@@ -3,11 +3,13 @@ import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
-import type { Deleted, Deletions, ServiceDeps } from '../core/ports.ts';
+import { type CatalogDeps, type Deleted, type Deletions, type JobDeps, jobDepsOf } from '../core/ports.ts';
 import { createJobStatus } from '../jobs/job-status.ts';
 import { deleteSomeContents, releaseSomeContents } from '../store/bindings/connector-contents.ts';
 import * as store from '../store/connectors/connectors.ts';
+import { deletingConnectorsOfAllTenants, type OwnedConnectorId } from '../store/connectors/of-all-tenants.ts';
 import { checkEtag } from '../store/database/errors.ts';
+import { type Scoped, scopedTo } from '../store/database/scoped.ts';
 import { write } from '../store/database/transaction.ts';
 import { unfinishedJobs } from '../store/jobs/jobs.ts';
 
@@ -20,22 +22,22 @@ const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 300_000;
 
 /** Deletes connectors. No job may write when its connector is deleted, and none may be started. */
-export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions {
-  const { db, jobs, logger, purge, schedules } = deps;
-  const { refresh } = createJobStatus(deps, () => false);
+export function createDeletions(deps: Omit<CatalogDeps, 'deletions'>): Deletions {
+  const { logger, purge, schedules } = deps;
+  // By the ids of connectors, which are unique over all tenants.
   const underWay = new Map<string, Promise<Deleted>>();
   const stopped = new AbortController();
 
   return {
-    async delete({ connectorId, etag, deleteContents }) {
-      await write(db, async (trx) => {
+    async delete(tenant, { connectorId, etag, deleteContents }) {
+      await write(scopedTo(deps.db, tenant), async (trx) => {
         const connector = await store.getConnector(trx, connectorId);
         // A connector that is DELETING cannot have changed since the first call.
         if (!isDeleting(connector)) checkEtag('connector', connectorId, etag, connector.etag);
         await store.markDeleting(trx, connector, deleteContents);
       });
       // Jobs that wait are not woken: they would fail, because the connector is being deleted, before they are cancelled.
-      return finish(connectorId);
+      return finish({ tenant, connectorId });
     },
 
     resume() {
@@ -48,33 +50,37 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
   };
 
   async function finishAll(): Promise<void> {
-    let left = await store.deletingConnectors(db);
+    let left = await deletingConnectorsOfAllTenants(deps.db);
+    const begun = new Set(left.map(({ connectorId }) => connectorId));
     for (let wait = FIRST_WAIT_MS; left.length > 0; wait = Math.min(wait * 2, MAX_WAIT_MS)) {
       for (const connector of left) {
         await finish(connector).catch((err) => {
           if (!stopped.signal.aborted && !(err instanceof TemporalUnreachable))
             logger.warn(
-              { connectorId: connector, err, retryInMs: wait },
+              { connectorId: connector.connectorId, err, retryInMs: wait },
               'a connector cannot be deleted yet; retrying',
             );
         });
       }
-      left = await store.deletingConnectors(db, left);
+      left = (await deletingConnectorsOfAllTenants(deps.db)).filter(({ connectorId }) => begun.has(connectorId));
       if (left.length > 0) await setTimeout(wait, undefined, { signal: stopped.signal, ref: false });
     }
   }
 
   /** Concurrent calls for the same connector share one deletion. */
-  function finish(connectorId: string): Promise<Deleted> {
-    const running = underWay.get(connectorId) ?? finishOnce(connectorId).finally(() => underWay.delete(connectorId));
+  function finish({ tenant, connectorId }: OwnedConnectorId): Promise<Deleted> {
+    const running =
+      underWay.get(connectorId) ??
+      finishOnce(jobDepsOf(deps, tenant), connectorId).finally(() => underWay.delete(connectorId));
     underWay.set(connectorId, running);
     return running;
   }
 
-  async function finishOnce(connectorId: string): Promise<Deleted> {
+  async function finishOnce(ofTenant: JobDeps, connectorId: string): Promise<Deleted> {
+    const { db } = ofTenant;
     // The schedule is removed first, so that it starts no more jobs.
-    await schedules.sync(connectorId);
-    await endJobs(connectorId);
+    await schedules.of(db.tenant).sync(connectorId);
+    await endJobs(ofTenant, connectorId);
     const { displayName } = await store.getConnector(db, connectorId);
     const deleted = { tables: 0, views: 0, snapshots: 0 };
     while (!(await write(db, (trx) => deleteSome(trx, connectorId, deleted)))) {
@@ -87,7 +93,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
   }
 
   /** Deletes or releases some contents, and finally the connector. @returns true when the connector itself is deleted */
-  async function deleteSome(trx: typeof db, connectorId: string, deleted: Deleted): Promise<boolean> {
+  async function deleteSome(trx: Scoped, connectorId: string, deleted: Deleted): Promise<boolean> {
     if (await store.shouldDeleteContents(trx, connectorId)) {
       const { tables, views, snapshots } = await deleteSomeContents(trx, connectorId);
       deleted.tables += tables;
@@ -102,14 +108,14 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
   }
 
   /** Cancels the connector's jobs and waits until they have ended. */
-  async function endJobs(connectorId: string): Promise<void> {
+  async function endJobs(ofTenant: JobDeps, connectorId: string): Promise<void> {
     const until = Date.now() + JOBS_END_MS;
     const cancelled = new Set<string>();
     for (;;) {
-      const connector = await store.getConnector(db, connectorId);
-      const alive = await runningJobs(connector);
+      const connector = await store.getConnector(ofTenant.db, connectorId);
+      const alive = await runningJobs(ofTenant, connector);
       if (alive.length === 0) return;
-      const control = await jobs();
+      const control = await ofTenant.jobs();
       for (const jobId of alive) {
         if (!cancelled.has(jobId)) await control.cancel(jobId);
         cancelled.add(jobId);
@@ -120,10 +126,11 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
   }
 
   /** The connector's jobs that run in Temporal. Other jobs whose records have not ended are marked as ended. */
-  async function runningJobs({ connectorId, runningJobId }: Connector): Promise<string[]> {
-    const control = await jobs();
+  async function runningJobs(ofTenant: JobDeps, { connectorId, runningJobId }: Connector): Promise<string[]> {
+    const { refresh } = createJobStatus(ofTenant, () => false);
+    const control = await ofTenant.jobs();
     const alive: string[] = [];
-    for (const jobId of new Set([runningJobId, ...(await unfinishedJobs(db, connectorId, JOBS_AT_ONCE))])) {
+    for (const jobId of new Set([runningJobId, ...(await unfinishedJobs(ofTenant.db, connectorId, JOBS_AT_ONCE))])) {
       if (jobId === '') continue;
       if ((await control.describe(jobId)) === 'RUNNING') alive.push(jobId);
       else await refresh(jobId).catch(() => undefined);

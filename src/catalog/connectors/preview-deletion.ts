@@ -1,9 +1,8 @@
-import type { Kysely } from 'kysely';
 import { type DeleteConnectorRequest, DeleteConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
 import { summarizeContents } from '../store/bindings/contents-summary.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 
 /**
  * Counts what a deletion would delete now.
@@ -11,7 +10,7 @@ import type { Schema } from '../store/database/schema.ts';
  * @throws CodedError NOT_FOUND, ABORTED if the etag differs
  */
 export async function previewDeletion(
-  db: Kysely<Schema>,
+  db: Scoped,
   { connectorId, etag, deleteContents }: DeleteConnectorRequest,
 ): Promise<DeleteConnectorResponse> {
   const connector = await getConnector(db, connectorId);

@@ -10,10 +10,10 @@ const BATCH_SECONDS = 0.1;
 const UNLIMITED_GRANT = 1_000;
 
 /** The RPC of the service Reconciliation with which workers stay within a connector's limit of requests per second. */
-export function createRateLimitRpcs({
-  db,
-}: Pick<ServiceDeps, 'db'>): Pick<ReconciliationServiceImplementation, 'acquireRequests'> {
-  const queues = new RequestQueues();
+export function createRateLimitRpcs(
+  { db }: Pick<ServiceDeps, 'db'>,
+  queues: RequestQueues,
+): Pick<ReconciliationServiceImplementation, 'acquireRequests'> {
   return {
     async acquireRequests({ connectorId }) {
       checkIds({ connector_id: connectorId });

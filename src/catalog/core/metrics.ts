@@ -9,7 +9,7 @@ import {
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
 import { REMOVED_KINDS, type Removed } from '../store/cleanup/removed.ts';
-import { type ConnectorLag, connectorLags } from '../store/connectors/connector-lag.ts';
+import { type ConnectorLag, connectorLagsOfAllTenants } from '../store/connectors/connector-lag.ts';
 import type { Database } from '../store/database/database.ts';
 
 /** The metrics of the catalog service. docs/operations/metrics.md lists names and labels. */
@@ -17,7 +17,12 @@ export interface CatalogMetrics {
   /** Counts a call that has ended. `method` has the form `Connectors/TriggerReconcile`. */
   called(method: string, code: string, seconds: number): void;
   /** Counts the change of a job's record from `before` to `after`, and the failures that were recorded with it. */
-  recorded(before: ReconcileJob | undefined, after: ReconcileJob, failures: readonly JobFailure[]): void;
+  recorded(
+    tenant: string,
+    before: ReconcileJob | undefined,
+    after: ReconcileJob,
+    failures: readonly JobFailure[],
+  ): void;
   /** Counts old records that were removed, by kind. */
   removed(counts: Removed): void;
   /** All metrics in Prometheus' text format. */
@@ -74,7 +79,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
   const ended = new Counter({
     name: 'reconciler_jobs_total',
     help: 'Jobs that ended',
-    labelNames: ['connector', 'state', 'trigger'],
+    labelNames: ['tenant', 'connector', 'state', 'trigger'],
     registers,
   });
   const waits = new Histogram({
@@ -94,15 +99,15 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
   const errors = new Counter({
     name: 'reconciler_errors_total',
     help: 'Failures in jobs after retries',
-    labelNames: ['connector', 'kind', 'code'],
+    labelNames: ['tenant', 'connector', 'kind', 'code'],
     registers,
   });
   const outcomes = Object.entries(OUTCOMES).map(([name, { help, counters }]) => ({
-    metric: new Counter({ name, help, labelNames: ['connector', 'outcome'], registers }),
+    metric: new Counter({ name, help, labelNames: ['tenant', 'connector', 'outcome'], registers }),
     counters: Object.entries(counters),
   }));
   const sums = Object.entries(SUMS).map(([name, { help, counter }]) => ({
-    metric: new Counter({ name, help, labelNames: ['connector'], registers }),
+    metric: new Counter({ name, help, labelNames: ['tenant', 'connector'], registers }),
     counter,
   }));
   const removals = new Counter({
@@ -118,7 +123,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
   return {
     called: (method, code, seconds) => calls.observe({ method, code }, seconds),
 
-    recorded(before, after, failures) {
+    recorded(tenant, before, after, failures) {
       // If the connector was not resolved, its name is arbitrary input and no label.
       const connector = after.connectorId === '' ? '' : after.connectorName;
       const trigger = short(jobTriggerToJSON(after.trigger), 'JOB_TRIGGER_');
@@ -126,13 +131,13 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
         Math.max(0, Number(after.counters?.[field] ?? 0) - Number(before?.counters?.[field] ?? 0));
       // A dry run did not do what it counts.
       for (const { metric, counters } of after.dryRun ? [] : outcomes) {
-        for (const [outcome, field] of counters) metric.inc({ connector, outcome }, increase(field));
+        for (const [outcome, field] of counters) metric.inc({ tenant, connector, outcome }, increase(field));
       }
-      for (const { metric, counter } of sums) metric.inc({ connector }, increase(counter));
+      for (const { metric, counter } of sums) metric.inc({ tenant, connector }, increase(counter));
       // A repeated record has the same failures, which must not be counted twice.
       if (increase('errors') > 0) {
         for (const { kind, code } of failures) {
-          errors.inc({ connector, kind: short(jobFailureKindToJSON(kind), 'JOB_FAILURE_KIND_'), code });
+          errors.inc({ tenant, connector, kind: short(jobFailureKindToJSON(kind), 'JOB_FAILURE_KIND_'), code });
         }
       }
       if (!before?.startedAt && after.startedAt && after.createdAt) {
@@ -140,12 +145,12 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
       }
       if (!isEnded(after.state)) {
         // The counters start with 0, because Prometheus sees no increase if the first value is 1.
-        for (const state of ['succeeded', 'failed']) ended.inc({ connector, state, trigger }, 0);
+        for (const state of ['succeeded', 'failed']) ended.inc({ tenant, connector, state, trigger }, 0);
         return;
       }
       if (before && isEnded(before.state)) return;
       const state = short(jobStateToJSON(after.state), 'JS_');
-      ended.inc({ connector, state, trigger });
+      ended.inc({ tenant, connector, state, trigger });
       if (after.startedAt && after.finishedAt) durations.observe({ state }, seconds(after.startedAt, after.finishedAt));
     },
 
@@ -154,7 +159,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
     },
 
     async text() {
-      setLags(await connectorLags(db), Date.now());
+      setLags(await connectorLagsOfAllTenants(db), Date.now());
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
@@ -165,7 +170,7 @@ type CounterField = keyof JobCounters;
 /** Creates gauges of the status of connectors. @returns a function that sets them */
 function lagGauges(registry: Registry): (lags: ConnectorLag[], now: number) => void {
   const gauge = (name: string, help: string) =>
-    new Gauge({ name, help, labelNames: ['connector'], registers: [registry] });
+    new Gauge({ name, help, labelNames: ['tenant', 'connector'], registers: [registry] });
   const lag = gauge(
     'reconciler_connector_lag_seconds',
     'Time since the last successful job of the whole connector ended, or since the connector was created if there was none',
@@ -188,14 +193,14 @@ function lagGauges(registry: Registry): (lags: ConnectorLag[], now: number) => v
   return (lags, now) => {
     // Removes the values of connectors that no longer exist.
     for (const metric of all) metric.reset();
-    for (const { name: connector, ...status } of lags) {
-      lag.set({ connector }, Math.max(0, now - status.goodSince) / 1000);
-      if (status.intervalSeconds > 0) interval.set({ connector }, status.intervalSeconds);
-      failed.set({ connector }, status.lastFailed ? 1 : 0);
-      running.set({ connector }, status.running);
-      queued.set({ connector }, status.queued);
+    for (const { tenant, name: connector, ...status } of lags) {
+      lag.set({ tenant, connector }, Math.max(0, now - status.goodSince) / 1000);
+      if (status.intervalSeconds > 0) interval.set({ tenant, connector }, status.intervalSeconds);
+      failed.set({ tenant, connector }, status.lastFailed ? 1 : 0);
+      running.set({ tenant, connector }, status.running);
+      queued.set({ tenant, connector }, status.queued);
       const since = status.running > 0 ? now : (status.oldestQueuedAt ?? now);
-      waiting.set({ connector }, Math.max(0, now - since) / 1000);
+      waiting.set({ tenant, connector }, Math.max(0, now - since) / 1000);
     }
   };
 }

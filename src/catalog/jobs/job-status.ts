@@ -4,7 +4,7 @@ import { countersOf, failureMessage, isEnded } from '../../contract/progress-mes
 import { CodedError } from '../../errors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
-import type { ServiceDeps } from '../core/ports.ts';
+import type { JobDeps } from '../core/ports.ts';
 import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim } from '../store/connectors/claims.ts';
 import { findConnector } from '../store/connectors/connectors.ts';
@@ -66,10 +66,7 @@ export interface JobStatus {
  * Returns the state of jobs. A job is marked as ended if its workflow closed in Temporal without recording its end. If Temporal cannot be
  * reached, the stored record is returned.
  */
-export function createJobStatus(
-  deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
-  isStarting: (jobId: string) => boolean,
-): JobStatus {
+export function createJobStatus(deps: JobDeps, isStarting: (jobId: string) => boolean): JobStatus {
   const { db, jobs, logger, observeJob } = deps;
   const live = createLiveProgress(deps);
   // Since when Temporal has not answered; undefined if it answered last.

@@ -1,6 +1,6 @@
 import type { Progress } from '../../contract/job.ts';
 import { countersOf, progressMessage } from '../../contract/progress-message.ts';
-import type { ServiceDeps } from '../core/ports.ts';
+import type { JobDeps } from '../core/ports.ts';
 import { underClaim } from '../store/database/claim-fence.ts';
 import { write } from '../store/database/transaction.ts';
 import { latestRun } from '../store/jobs/job-runs.ts';
@@ -39,12 +39,7 @@ interface Shared {
 const isFresh = ({ expiresAt }: Shared) => expiresAt > performance.now();
 
 /** Queries the workflows of running jobs. */
-export function createLiveProgress({
-  db,
-  jobs,
-  logger,
-  observeJob,
-}: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>): LiveProgress {
+export function createLiveProgress({ db, jobs, logger, observeJob }: JobDeps): LiveProgress {
   const known = new Map<string, Shared>();
   return {
     of(jobId) {

@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
@@ -6,7 +5,7 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { shellWord } from '../../text.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 import * as store from '../store/jobs/jobs.ts';
 
 /** Failures of these kinds can be retried one by one. */
@@ -14,7 +13,7 @@ const OBJECTS = [JobFailureKind.JOB_FAILURE_KIND_TABLE, JobFailureKind.JOB_FAILU
 
 /** @throws CodedError FAILED_PRECONDITION, with the connector's name, if it was deleted since */
 export async function connectorToRetry(
-  trx: Kysely<Schema>,
+  trx: Scoped,
   { jobId, connectorId, connectorName }: ReconcileJob,
 ): Promise<Connector> {
   try {
@@ -33,11 +32,7 @@ export async function connectorToRetry(
  *
  * @throws CodedError FAILED_PRECONDITION if nothing failed or the job has not ended
  */
-export async function retryRequestOf(
-  trx: Kysely<Schema>,
-  job: ReconcileJob,
-  connector: Connector,
-): Promise<ReconcileRequest> {
+export async function retryRequestOf(trx: Scoped, job: ReconcileJob, connector: Connector): Promise<ReconcileRequest> {
   const { jobId, connectorName, full, requestJson, state } = job;
   if (!isEnded(state)) {
     throw new CodedError('FAILED_PRECONDITION', `job ${jobId} has not ended; retry it after it has ended`);

@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { captureModeToProto } from '../../contract/capture-options-proto.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
@@ -13,7 +12,7 @@ import { JobState, JobTrigger, ReconcileJob } from '../../generated/reconciler/v
 import { shellWord } from '../../text.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { findCreatedResource, recordCreatedResource } from '../store/database/idempotency.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 import { write } from '../store/database/transaction.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { jobIdFor } from './job-id.ts';
@@ -28,7 +27,7 @@ interface JobCall {
   /** A digest of the request; see `requestHash`. */
   hash: string;
   /** Returns what to run. Called in the transaction that creates the job. */
-  prepare(trx: Kysely<Schema>): Promise<{ connector: Connector; request: ReconcileRequest; retryOf?: string }>;
+  prepare(trx: Scoped): Promise<{ connector: Connector; request: ReconcileRequest; retryOf?: string }>;
 }
 
 export interface JobStarter {
@@ -45,17 +44,19 @@ export interface JobStarter {
   settled(jobId: string): Promise<void>;
 }
 
+/** Jobs that are recorded but whose start Temporal has not confirmed, by tenant and id. Their workflows may not exist yet. */
+export type Starting = Map<string, Promise<void>>;
+
 /** Starts each job once, and returns the status of jobs. */
-export function createJobStarter(deps: ServiceDeps): JobStarter {
+export function createJobStarter(deps: ServiceDeps, starting: Starting): JobStarter {
   const { db, jobs } = deps;
-  // Jobs that are recorded but whose start Temporal has not confirmed. Their workflows may not exist yet.
-  const starting = new Map<string, Promise<void>>();
-  const status = createJobStatus(deps, (jobId) => starting.has(jobId));
+  const keyOf = (jobId: string) => `${db.tenant} ${jobId}`;
+  const status = createJobStatus(deps, (jobId) => starting.has(keyOf(jobId)));
 
   return {
     status,
 
-    settled: (jobId) => starting.get(jobId)?.catch(() => undefined) ?? Promise.resolve(),
+    settled: (jobId) => starting.get(keyOf(jobId))?.catch(() => undefined) ?? Promise.resolve(),
 
     async jobFor({ scope, idempotencyKey, hash, prepare }) {
       // Jobs that seemed to be waiting but have ended. No trigger joins them.
@@ -71,7 +72,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
           if (excess) throw excess;
           // A waiting job has not claimed the connector yet, so it will scan the current state of the upstream.
           const waiting = await equalWaiting(trx, connector, request, dead);
-          const job = waiting ?? (await store.putJob(trx, queuedJob(connector, request, retryOf)));
+          const job = waiting ?? (await store.putJob(trx, queuedJob(db.tenant, connector, request, retryOf)));
           await recordCreatedResource(trx, scope, idempotencyKey, hash, job.jobId);
           return { job, existing: waiting !== undefined, joined: waiting !== undefined };
         });
@@ -84,7 +85,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
   };
 
   async function equalWaiting(
-    trx: Kysely<Schema>,
+    trx: Scoped,
     { connectorId }: Connector,
     request: ReconcileRequest,
     dead: ReadonlySet<string>,
@@ -98,8 +99,9 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
 
   /** Starts the workflow. Concurrent calls for the same job share one start. */
   function start(job: ReconcileJob, existing: boolean): Promise<void> {
-    const running = starting.get(job.jobId) ?? startOnce(job, existing).finally(() => starting.delete(job.jobId));
-    starting.set(job.jobId, running);
+    const key = keyOf(job.jobId);
+    const running = starting.get(key) ?? startOnce(job, existing).finally(() => starting.delete(key));
+    starting.set(key, running);
     return running;
   }
 
@@ -148,9 +150,9 @@ function refuseInactive({ state, displayName }: Connector): void {
   );
 }
 
-function queuedJob(connector: Connector, request: ReconcileRequest, retryOf = ''): ReconcileJob {
+function queuedJob(tenant: string, connector: Connector, request: ReconcileRequest, retryOf = ''): ReconcileJob {
   return ReconcileJob.fromPartial({
-    jobId: jobIdFor(connector.displayName),
+    jobId: jobIdFor(tenant, connector.displayName),
     connectorId: connector.connectorId,
     connectorName: connector.displayName,
     state: JobState.JS_QUEUED,

@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
 import { LruCache } from '../../storage/lru-cache.ts';
-import type { ServiceDeps, TenantLimits } from '../core/ports.ts';
+import type { CatalogDeps, TenantLimits } from '../core/ports.ts';
 import { currentCall } from '../identity/current-call.ts';
 import { type Counted, countOf, type Limits, limitsOf } from '../store/tenants/usage.ts';
 
@@ -31,7 +31,7 @@ interface State {
 }
 
 /** Keeps tenants within the limits that the database has for them. */
-export function createTenantLimits({ db }: Pick<ServiceDeps, 'db'>): TenantLimits {
+export function createTenantLimits({ db }: Pick<CatalogDeps, 'db'>): TenantLimits {
   const states = new LruCache<string, State>(MAX_TENANTS);
   return {
     async admit(tenant) {

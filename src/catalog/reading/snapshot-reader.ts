@@ -1,7 +1,6 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import type { FileKind } from '../store/database/file-kind.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 import { type LiveCursor, type LiveFile, nextLiveFiles } from '../store/files/live-files.ts';
 import { generationOf } from '../store/files/recompute.ts';
 import { SnapshotIds } from '../store/files/snapshot-ids.ts';
@@ -11,7 +10,7 @@ import { type SnapshotSchemas, snapshotSchemas } from '../store/tables/table-sch
 import { getTableRow } from '../store/tables/tables.ts';
 import { FileMessages, selectedIds } from './file-messages.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 /** Files per query. The first query has few, because the statistics of a file can have megabytes; the next ones about `BATCH_BYTES`. */

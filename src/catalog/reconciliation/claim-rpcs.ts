@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { isEnded } from '../../contract/progress-message.ts';
 import {
   AlertType,
@@ -18,7 +17,7 @@ import { getConnector } from '../store/connectors/connectors.ts';
 import { markVerified, unverifiedSinceOf } from '../store/connectors/verification.ts';
 import { isWholeRun } from '../store/connectors/whole-run.ts';
 import { ClaimLost, currentClaim, requireClaim, underClaim } from '../store/database/claim-fence.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 import { write } from '../store/database/transaction.ts';
 import { insertRun, isKnownRun, latestRun } from '../store/jobs/job-runs.ts';
 import { findJob, putFailures, putJob } from '../store/jobs/jobs.ts';
@@ -125,7 +124,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
  * @throws ClaimLost if the job has ended and was not reset, was cancelled before it was started, or if a later run of it has claimed
  */
 async function enterRun(
-  trx: Kysely<Schema>,
+  trx: Scoped,
   before: ReconcileJob | undefined,
   jobId: string,
   runId: string,
@@ -147,7 +146,7 @@ async function enterRun(
 }
 
 /** A run that has not claimed ends its job only if no later run of the job has: it may have been frozen while the job was reset. */
-async function refuseFormerRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, runId: string): Promise<void> {
+async function refuseFormerRun(trx: Scoped, { jobId }: ReconcileJob, runId: string): Promise<void> {
   if (runId === '') return;
   const latest = await latestRun(trx, jobId);
   if (latest === undefined || latest === runId) return;
@@ -155,7 +154,7 @@ async function refuseFormerRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, run
 }
 
 /** Whether the run is the job's latest; also if the caller names none. */
-async function isLatestRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, runId: string | undefined): Promise<boolean> {
+async function isLatestRun(trx: Scoped, { jobId }: ReconcileJob, runId: string | undefined): Promise<boolean> {
   return runId === undefined || (await latestRun(trx, jobId)) === runId;
 }
 

@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import type { ReconciliationServiceImplementation } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import { DestinationTarget } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../generated/reconciler/v1/jobs.ts';
-import { createRateLimitRpcs } from '../connectors/rate-limit.ts';
+import { createRateLimitRpcs, type RequestQueues } from '../connectors/rate-limit.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { sanitizeChange, sanitizeOutcome, sanitizeRecord } from '../jobs/sanitize-record.ts';
 import { wakeNext } from '../jobs/wake.ts';
@@ -22,10 +22,13 @@ import { createDropRpcs } from './drop-rpcs.ts';
 const MAX_ITEMS = 1000;
 
 /** The service Reconciliation. Only workers call it. */
-export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
+export function createReconciliationService(
+  deps: ServiceDeps,
+  queues: RequestQueues,
+): ReconciliationServiceImplementation {
   const { db } = deps;
   return {
-    ...createRateLimitRpcs(deps),
+    ...createRateLimitRpcs(deps, queues),
     ...createDropRpcs(deps),
     ...createClaimRpcs(deps),
 

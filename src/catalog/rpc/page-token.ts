@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
+import { currentCall } from '../identity/current-call.ts';
 import { invalid } from './violations.ts';
 
 /**
- * Page tokens. They are opaque to clients and consist of a cursor and a digest that binds it to the method and the request.
+ * Page tokens. They are opaque to clients and consist of a cursor and a digest that binds it to the method, the tenant and the request.
  *
  * They contain nothing secret and grant nothing: a token is a position in a list that its holder may read anyway.
  */
@@ -37,7 +38,7 @@ export class PageTokens<Cursor> {
   }
 
   #digest(json: string, filter: unknown): string {
-    const text = JSON.stringify([this.#method, filter, json], (_, value) =>
+    const text = JSON.stringify([this.#method, currentCall()?.tenant ?? '', filter, json], (_, value) =>
       typeof value === 'bigint' ? `${value}n` : value,
     );
     return createHash('sha256').update(text).digest('base64url').slice(0, DIGEST_LENGTH);

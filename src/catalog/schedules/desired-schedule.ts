@@ -6,7 +6,7 @@ import { scheduleText } from './schedule-text.ts';
 import { spreadOffset } from './spread-offset.ts';
 
 /** The schedule that a connector's policy requires; undefined if it requires none. */
-export function desiredSchedule(connector: Connector, catalogId: string): DesiredSchedule | undefined {
+export function desiredSchedule(tenant: string, connector: Connector, catalogId: string): DesiredSchedule | undefined {
   const { policy, state, connectorId, displayName } = connector;
   if (policy === undefined || scheduleText(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
     return undefined;
@@ -14,9 +14,10 @@ export function desiredSchedule(connector: Connector, catalogId: string): Desire
   const intervalSeconds = durationSeconds(policy.interval);
   return {
     catalogId,
+    tenant,
     connector: { id: connectorId, name: displayName },
     // Otherwise connectors whose names normalise to the same text would share job ids if they run at the same time.
-    jobIdPrefix: `${jobIdPrefix(displayName)}-${connectorId.slice(-6)}`,
+    jobIdPrefix: `${jobIdPrefix(tenant, displayName)}-${connectorId.slice(-6)}`,
     intervalSeconds,
     offsetSeconds: spreadOffset(connectorId, intervalSeconds),
     cron: policy.cron,

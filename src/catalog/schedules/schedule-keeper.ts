@@ -1,12 +1,20 @@
 import { setTimeout } from 'node:timers/promises';
 import { type DesiredSchedule, type FoundSchedule, scheduleIdOf } from '../../contract/schedule-control.ts';
+import { DEFAULT_TENANT } from '../../contract/tenant.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { RepairSchedulesResponse, Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
 import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import { inChunks } from '../core/in-chunks.ts';
-import type { ScheduleKeeper, ServiceDeps } from '../core/ports.ts';
+import type { CatalogDeps, ScheduleKeeper } from '../core/ports.ts';
 import { findConnector, listConnectors } from '../store/connectors/connectors.ts';
+import {
+  listConnectorsOfAllTenants,
+  type OwnedConnectorId,
+  tenantOfConnector,
+} from '../store/connectors/of-all-tenants.ts';
+import { scopedTo } from '../store/database/scoped.ts';
+import { tenantsByNamespace } from '../store/tenants/tenants.ts';
 import { desiredSchedule } from './desired-schedule.ts';
 import { scheduleText } from './schedule-text.ts';
 
@@ -21,23 +29,32 @@ const MAX_WAIT_MS = 30_000;
  * @param catalogId schedules whose memo names another catalog are never changed
  */
 export function createScheduleKeeper(
-  { db, jobs, logger }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger'>,
+  { db, jobsOf, logger }: Pick<CatalogDeps, 'db' | 'jobsOf' | 'logger'>,
   catalogId: string,
 ): ScheduleKeeper {
-  /** Ids of connectors whose schedules may be out of date. */
-  const outdated = new Set<string>();
+  /** Connectors whose schedules may be out of date, with their tenants. */
+  const outdated = new Map<string, string>();
   const turns = new Map<string, Promise<unknown>>();
   const stopped = new AbortController();
-  let allOutdated = true;
+  /** Tenants, by namespaces of Temporal, all of whose schedules may be out of date; undefined before the first look. */
+  let behind: Map<string, string[]> | undefined;
   let catchingUp = false;
   /** Aborting it ends the pause after a failure. */
   let pause = new AbortController();
   void catchUp();
 
-  return { syncInBackground, sync, find, repair, stop: () => stopped.abort() };
+  return {
+    of: (tenant) => ({
+      syncInBackground: (connectorId) => syncInBackground({ tenant, connectorId }),
+      sync: (connectorId) => sync({ tenant, connectorId }),
+      find: async (connectorId) => (await compare({ tenant, connectorId })).schedule,
+      repair: () => repair(tenant),
+    }),
+    stop: () => stopped.abort(),
+  };
 
-  function syncInBackground(connectorId: string): void {
-    outdated.add(connectorId);
+  function syncInBackground({ tenant, connectorId }: OwnedConnectorId): void {
+    outdated.set(connectorId, tenant);
     pause.abort();
     void catchUp();
   }
@@ -46,18 +63,21 @@ export function createScheduleKeeper(
   async function catchUp(): Promise<void> {
     if (catchingUp) return;
     catchingUp = true;
-    for (let wait = FIRST_WAIT_MS; (allOutdated || outdated.size > 0) && !stopped.signal.aborted; ) {
+    for (let wait = FIRST_WAIT_MS; behind?.size !== 0 || outdated.size > 0; ) {
+      if (stopped.signal.aborted) break;
       pause = new AbortController();
       try {
-        if (allOutdated) {
-          const { response, refused } = await repairAll();
-          const { repaired: _, ...counts } = response;
-          logger.info(counts, 'schedules agree with the connectors');
-          if (response.foreign > 0n) await warnOfForeign(response.foreign);
-          for (const connectorId of refused.keys()) outdated.add(connectorId);
+        behind ??= await tenantsByNamespace(db);
+        const failures: unknown[] = [];
+        // A namespace that cannot be reached does not keep those of other tenants from being repaired.
+        for (const [namespace, tenants] of [...behind]) {
+          await repairInBackground(tenants).then(
+            () => behind?.delete(namespace),
+            (error) => failures.push(error),
+          );
         }
-        allOutdated = false;
         await syncOutdated();
+        if (failures.length > 0) throw failures[0];
         wait = FIRST_WAIT_MS;
       } catch (err) {
         if (stopped.signal.aborted) break;
@@ -72,21 +92,31 @@ export function createScheduleKeeper(
     catchingUp = false;
   }
 
+  async function repairInBackground(tenants: readonly string[]): Promise<void> {
+    const { response, refused } = await repairAll(tenants);
+    const { repaired: _, ...counts } = response;
+    logger.info(counts, 'schedules agree with the connectors');
+    if (response.foreign > 0n) await warnOfForeign(response.foreign);
+    for (const [connectorId, { tenant }] of refused) outdated.set(connectorId, tenant);
+  }
+
   /** A schedule that Temporal refuses does not block the others, and stays outdated. */
   async function syncOutdated(): Promise<void> {
     const refusals: unknown[] = [];
-    for (const connectorId of [...outdated]) {
+    const unreachable = new Map<string, unknown>();
+    for (const [connectorId, tenant] of [...outdated]) {
+      if (unreachable.has(tenant)) continue;
       // Deleted first, so that a change in the meantime can add it again.
       outdated.delete(connectorId);
       try {
-        await sync(connectorId);
+        await sync({ tenant, connectorId });
       } catch (error) {
-        outdated.add(connectorId);
-        if (isUnavailable(error)) throw error;
-        refusals.push(new Error(`Temporal refused the schedule of connector ${connectorId}`, { cause: error }));
+        outdated.set(connectorId, tenant);
+        if (isUnavailable(error)) unreachable.set(tenant, error);
+        else refusals.push(new Error(`Temporal refused the schedule of connector ${connectorId}`, { cause: error }));
       }
     }
-    if (refusals.length > 0) throw refusals[0];
+    for (const error of [...refusals, ...unreachable.values()]) throw error;
   }
 
   /** Runs the operations on one connector's schedule one after the other, so that an older state never overwrites a newer one. */
@@ -98,16 +128,16 @@ export function createScheduleKeeper(
     return turn;
   }
 
-  function sync(connectorId: string): Promise<void> {
+  function sync({ tenant, connectorId }: OwnedConnectorId): Promise<void> {
     return inTurn(connectorId, async () => {
-      const connector = await findConnector(db, connectorId);
-      await write(connectorId, connector);
+      const connector = await findConnector(scopedTo(db, tenant), connectorId);
+      await write({ tenant, connectorId }, connector);
     });
   }
 
-  async function write(connectorId: string, connector: Connector | undefined): Promise<void> {
-    const desired = connector && desiredSchedule(connector, catalogId);
-    const { schedules } = await jobs();
+  async function write({ tenant, connectorId }: OwnedConnectorId, connector: Connector | undefined): Promise<void> {
+    const desired = connector && desiredSchedule(tenant, connector, catalogId);
+    const { schedules } = await jobsOf(tenant);
     if (!desired) await schedules.remove(connectorId, catalogId);
     else if ((await schedules.put(desired)) === 'foreign') {
       const { name } = desired.connector;
@@ -121,7 +151,7 @@ export function createScheduleKeeper(
 
   /** They are usually a sign of a wrong setting: catalogs that share a namespace share its workers, too. */
   async function warnOfForeign(count: bigint): Promise<void> {
-    const isEmpty = (await listConnectors(db, 1)).items.length === 0;
+    const isEmpty = (await listConnectorsOfAllTenants(db, 1)).items.length === 0;
     logger.warn(
       { schedules: Number(count), catalogId },
       isEmpty
@@ -130,14 +160,13 @@ export function createScheduleKeeper(
     );
   }
 
-  async function find(connectorId: string): Promise<Schedule | undefined> {
-    return (await compare(connectorId)).schedule;
-  }
-
-  async function compare(connectorId: string): Promise<{ schedule?: Schedule; connector?: Connector }> {
-    const connector = await findConnector(db, connectorId);
-    const desired = connector && desiredSchedule(connector, catalogId);
-    const found = await (await jobs()).schedules.describe(connectorId, desired);
+  async function compare({
+    tenant,
+    connectorId,
+  }: OwnedConnectorId): Promise<{ schedule?: Schedule; connector?: Connector }> {
+    const connector = await findConnector(scopedTo(db, tenant), connectorId);
+    const desired = connector && desiredSchedule(tenant, connector, catalogId);
+    const found = await (await jobsOf(tenant)).schedules.describe(connectorId, desired);
     if (!desired && !found) return { connector };
     const schedule = Schedule.fromPartial({
       ...found,
@@ -162,43 +191,52 @@ export function createScheduleKeeper(
     return owner === undefined ? isKnown : owner === catalogId;
   }
 
-  async function repair(): Promise<RepairSchedulesResponse> {
-    const { response, refused } = await repairAll();
-    for (const refusal of refused.values()) throw refusal;
+  async function repair(tenant: string): Promise<RepairSchedulesResponse> {
+    const { response, refused } = await repairAll([tenant]);
+    for (const { error } of refused.values()) throw error;
     return response;
   }
 
-  /** @returns also the refusals of Temporal by connector id; a refusal does not block the other schedules */
-  async function repairAll(): Promise<{ response: RepairSchedulesResponse; refused: Map<string, unknown> }> {
+  /**
+   * Repairs the schedules of tenants that have the same namespace.
+   *
+   * @returns also the refusals of Temporal by connector id; a refusal does not block the other schedules
+   */
+  async function repairAll(
+    tenants: readonly string[],
+  ): Promise<{ response: RepairSchedulesResponse; refused: Map<string, { tenant: string; error: unknown }> }> {
     const response = RepairSchedulesResponse.create();
-    const refused = new Map<string, unknown>();
-    const repairOne = (connectorId: string) =>
+    const refused = new Map<string, { tenant: string; error: unknown }>();
+    const repairOne = (tenant: string, connectorId: string) =>
       inTurn(connectorId, async () => {
         try {
-          const { connector, schedule } = await compare(connectorId);
+          const { connector, schedule } = await compare({ tenant, connectorId });
           if (!schedule) return;
           response[COUNTERS[schedule.status]] += 1n;
           if (schedule.status === OK || schedule.status === FOREIGN) return;
           if (response.repaired.length < MAX_REPORTED) response.repaired.push(schedule);
-          await write(connectorId, connector);
+          await write({ tenant, connectorId }, connector);
         } catch (error) {
           if (isUnavailable(error)) throw error;
-          refused.set(connectorId, error);
+          refused.set(connectorId, { tenant, error });
         }
       });
-    for (let after: string | undefined, more = true; more; ) {
-      const { items, last } = await listConnectors(db, PAGE, after);
-      await inChunks(items, ({ connectorId }) => repairOne(connectorId));
-      after = last?.displayName;
-      more = last !== undefined;
+    for (const tenant of tenants) {
+      for (let after: string | undefined, more = true; more; ) {
+        const { items, last } = await listConnectors(scopedTo(db, tenant), PAGE, after);
+        await inChunks(items, ({ connectorId }) => repairOne(tenant, connectorId));
+        after = last?.displayName;
+        more = last !== undefined;
+      }
     }
+    const [first = DEFAULT_TENANT] = tenants;
     let pageToken = '';
     do {
-      const page = await (await jobs()).schedules.list(PAGE, pageToken);
-      // The schedules of existing connectors were repaired above.
-      await inChunks(page.schedules, async ({ connectorId, catalogId: owner }) => {
-        if (await findConnector(db, connectorId)) return;
-        if (isOurs({ catalogId: owner }, false)) await repairOne(connectorId);
+      const page = await (await jobsOf(first)).schedules.list(PAGE, pageToken);
+      await inChunks(page.schedules, async ({ connectorId, catalogId: owner, tenant = DEFAULT_TENANT }) => {
+        // The schedules of existing connectors were repaired above.
+        if (!tenants.includes(tenant) || (await tenantOfConnector(db, connectorId)) !== undefined) return;
+        if (isOurs({ catalogId: owner }, false)) await repairOne(tenant, connectorId);
         else response.foreign += 1n;
       });
       pageToken = page.nextPageToken;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { scheduleIdOf, UNREADABLE } from '../../contract/schedule-control.ts';
+import { DEFAULT_TENANT } from '../../contract/tenant.ts';
 import {
   Schedule,
   ScheduleStatus,
@@ -38,11 +39,14 @@ export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): Sc
     repairSchedules: () => schedules.repair(),
   };
 
-  /** A page of the schedules whose connector does not exist here: those of deleted connectors and of other catalogs. */
+  /**
+   * A page of the tenant's schedules whose connector does not exist: those of deleted connectors and of other catalogs. What names no tenant is shown to
+   * the default one.
+   */
   async function surplus(size: number, pageToken: string) {
     const found = await (await jobs()).schedules.list(size, pageToken);
-    const listed = await inChunks(found.schedules, async ({ connectorId, catalogId }) => {
-      if (await findConnector(db, connectorId)) return undefined;
+    const listed = await inChunks(found.schedules, async ({ connectorId, catalogId, tenant = DEFAULT_TENANT }) => {
+      if (tenant !== db.tenant || (await findConnector(db, connectorId))) return undefined;
       return catalogId === UNREADABLE ? unreadable(connectorId) : schedules.find(connectorId);
     });
     const next = found.nextPageToken;

@@ -4,7 +4,6 @@ import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-serv
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from 'pino';
 import type { Retention } from '../../config.ts';
-import type { JobControl } from '../../contract/job-control.ts';
 import { CodedError } from '../../errors.ts';
 import { serveHealth } from '../../telemetry/http/health.ts';
 import { type HttpEndpoint, serveHttp } from '../../telemetry/http/http-endpoint.ts';
@@ -14,7 +13,7 @@ import { type AuditScope, auditCalls, auditRefusal } from '../audit/audit-middle
 import { type Authenticate, authorizeCalls } from '../auth/authorize-middleware.ts';
 import { createDeletions } from '../connectors/delete-connector.ts';
 import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
-import type { ServiceDeps } from '../core/ports.ts';
+import type { CatalogDeps } from '../core/ports.ts';
 import { createLostJobs } from '../jobs/lost-jobs.ts';
 import { createJobObserver } from '../jobs/observe-jobs.ts';
 import { limitCalls } from '../limits/limit-middleware.ts';
@@ -36,9 +35,10 @@ import { discardReplacements } from '../store/ingest/replace-stream.ts';
 import { checkDatabase } from './check-database.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
+import { createTenantJobs, type JobSources, type TenantJobs } from './tenant-jobs.ts';
 import { watchDatabase } from './watch-database.ts';
 
-export interface CatalogOptions {
+export interface CatalogOptions extends JobSources {
   /** host:port; port 0 selects a free port. */
   address: string;
   /** A path, or `:memory:`. */
@@ -47,8 +47,6 @@ export interface CatalogOptions {
   authenticate: Authenticate;
   /** Which calls are recorded besides those that are refused; `writes` by default. */
   audit?: AuditScope;
-  /** Access to Temporal. A function is called when it is first needed, and again if it failed. */
-  jobs: JobControl | (() => Promise<JobControl>);
   logger: Logger;
   /** Absent: nothing is removed. */
   retention?: Retention;
@@ -128,15 +126,25 @@ async function start(
   const endpoints: HttpEndpoints = {};
   parts.push(() => closeEndpoints(endpoints));
   await serveHttpEndpoints(endpoints, options, { metrics, database, isServing: () => serving });
-  const temporal = lazyJobs(options.jobs);
+  const temporal = createTenantJobs(options, db);
   parts.push(() => temporal.close());
   const purge = createPurge(db, logger);
   parts.push(() => purge.stop());
-  const observeJob = createJobObserver(logger, metrics);
-  const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger }, catalogId);
+  const observeJobOf = createJobObserver(logger, metrics);
+  const schedules = createScheduleKeeper({ db, jobsOf: temporal.of, logger }, catalogId);
   parts.push(() => schedules.stop());
   const limits = createTenantLimits({ db });
-  const common = { db, database, logger, limits, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
+  const common = {
+    db,
+    database,
+    logger,
+    limits,
+    clock,
+    jobsOf: temporal.of,
+    schedules,
+    purge: purge.kick,
+    observeJobOf,
+  };
   const lostJobs = createLostJobs(common);
   parts.push(() => lostJobs.stop());
   const deletions = createDeletions(common);
@@ -146,6 +154,7 @@ async function start(
   const health = HealthState();
   const server = buildServer(
     { ...common, deletions },
+    temporal,
     { authenticate: options.authenticate, audit, auditScope: options.audit ?? 'writes' },
     health,
     metrics,
@@ -214,7 +223,8 @@ async function serveHttpEndpoints(
 }
 
 function buildServer(
-  deps: ServiceDeps,
+  deps: CatalogDeps,
+  temporal: TenantJobs,
   access: { authenticate: Authenticate; audit: AuditLog; auditScope: AuditScope },
   health: HealthState,
   metrics: CatalogMetrics | undefined,
@@ -232,7 +242,7 @@ function buildServer(
     .use(limitCalls(deps.limits))
     .use(auditCalls(access.audit, access.auditScope))
     .use(fenceCalls);
-  addServices(server, deps);
+  addServices(server, deps, temporal.forget);
   server.add(HealthDefinition, HealthServiceImpl(health));
   const descriptors = readDescriptorSet();
   if (descriptors)
@@ -268,26 +278,4 @@ async function drain(server: Server, logger: Logger): Promise<void> {
     server.forceShutdown();
   }
   clearTimeout(timer);
-}
-
-/** Connects to Temporal on first use, until `close`, which closes only a connection that was opened here. */
-function lazyJobs(jobs: CatalogOptions['jobs']) {
-  if (typeof jobs !== 'function') return { get: async () => jobs, close: async () => undefined };
-  let connected: Promise<JobControl> | undefined;
-  let closed = false;
-  return {
-    async get(): Promise<JobControl> {
-      if (closed) throw new CodedError('UNAVAILABLE', 'the catalog service is stopping');
-      connected ??= jobs().catch((cause) => {
-        connected = undefined;
-        if (cause instanceof CodedError) throw cause;
-        throw new CodedError('UNAVAILABLE', `Temporal cannot be reached: ${(cause as Error).message}`, { cause });
-      });
-      return connected;
-    },
-    async close(): Promise<void> {
-      closed = true;
-      await (await connected?.catch(() => undefined))?.close();
-    },
-  };
 }

@@ -1,8 +1,7 @@
-import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { ListSnapshotsResponse } from '../../generated/reconciler/v1/snapshots.ts';
 import { PageTokens } from '../rpc/page-token.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 import { listSnapshotRows, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
 import type { getTableRow } from '../store/tables/tables.ts';
 
@@ -19,7 +18,7 @@ interface SnapshotPage {
 
 /** A page of a table's snapshots. @throws InvalidRequest if the page token was returned for another request */
 export async function listPage(
-  db: Kysely<Schema>,
+  db: Scoped,
   { table, size, pageToken = '', showExpired = false, newestFirst = false }: SnapshotPage,
 ): Promise<ListSnapshotsResponse> {
   const filter = [table.table_id, showExpired, newestFirst];

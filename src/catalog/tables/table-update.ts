@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import {
@@ -12,7 +11,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { ms } from '../store/database/json.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 import type { TableState } from '../store/ingest/change-stream.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
 import {
@@ -52,7 +51,7 @@ export function checkedTableUpdate(request: UpdateTableRequest, mask: readonly P
  *   FAILED_PRECONDITION if the current snapshot is not complete although the table's coverage states that all are, or if a field of
  *   `upstream` is updated and the table has no upstream
  */
-export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
+export async function applyTableUpdate(trx: Scoped, { table, paths }: TableUpdate): Promise<void> {
   const stored = await getTableRow(trx, table.tableId);
   checkEtag('table', table.tableId, table.etag, stored.etag);
   if (paths.includes('upstream')) await checkBinding(trx, table.upstream, stored.table_id);
@@ -75,7 +74,7 @@ export function stateAfter({ table, paths }: TableUpdate): TableState | undefine
 }
 
 /** A table without gaps in its coverage must have its current snapshot, unless that cannot be read. */
-async function refuseIncomplete(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
+async function refuseIncomplete(db: Scoped, tableNum: number, tableId: string, snapshotId: bigint) {
   const row = await findSnapshotRow(db, tableNum, snapshotId);
   if (row?.complete === 1 || row?.unreadable) return;
   throw new CodedError(
@@ -86,7 +85,7 @@ async function refuseIncomplete(db: Kysely<Schema>, tableNum: number, tableId: s
 
 /** Updates the fields of the binding that the mask names. */
 async function applyUpstream(
-  trx: Kysely<Schema>,
+  trx: Scoped,
   stored: StoredTable,
   upstream: TableUpstream | undefined,
   paths: readonly Path[],

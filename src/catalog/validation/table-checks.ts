@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { PartitionSpec, Table, TableSchema, TableUpstream } from '../../generated/reconciler/v1/tables.ts';
 import { SnapshotRefType } from '../../generated/reconciler/v1/tables.ts';
@@ -8,7 +7,7 @@ import type { Checks } from '../rpc/violations.ts';
 import { findBoundId } from '../store/bindings/bindings.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { alreadyExists } from '../store/database/errors.ts';
-import type { Schema } from '../store/database/schema.ts';
+import type { Scoped } from '../store/database/scoped.ts';
 
 /** The paths of a table that callers may set. */
 export const TABLE_FIELDS = [
@@ -101,7 +100,7 @@ function checkRefs(checks: Checks, table: Table): void {
  * @throws CodedError NOT_FOUND if the connector does not exist, ALREADY_EXISTS if another table is bound to the name
  */
 export async function checkBinding(
-  db: Kysely<Schema>,
+  db: Scoped,
   upstream: TableUpstream | undefined,
   ownId: string | undefined,
 ): Promise<void> {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { removeJobs } from '../../../src/catalog/store/cleanup/remove-jobs.ts';
 import { removeStages } from '../../../src/catalog/store/cleanup/remove-stages.ts';
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
+import { scopedTo } from '../../../src/catalog/store/database/scoped.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { write } from '../../../src/catalog/store/database/transaction.ts';
 import { putJob } from '../../../src/catalog/store/jobs/jobs.ts';
@@ -251,7 +252,7 @@ it('jobs whose retry begins meanwhile are not removed any further', async () => 
   const { db, close } = await openDatabase(catalog.file);
   for await (const { failures } of removeJobs(db, Date.now())) {
     const retry = { jobId: 'retry', connectorId, state: JobState.JS_RUNNING, retryOfJobId: retried };
-    if (failures === 1000) await write(db, (trx) => putJob(trx, ReconcileJob.fromPartial(retry)));
+    if (failures === 1000) await write(scopedTo(db, 'default'), (trx) => putJob(trx, ReconcileJob.fromPartial(retry)));
   }
   await close();
   await catalog.startAgain();

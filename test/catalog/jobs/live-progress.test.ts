@@ -162,5 +162,5 @@ it('is recorded so that metrics count it once', async () => {
   await connectors.getReconcileJob({ jobId });
   await measured.endJob(connectorId, jobId, { connectorName: displayName, counters: { filesIngested: 8n } as never });
   const text = await (await fetch(`http://${measured.aside.metricsAddress}/metrics`)).text();
-  expect(text).toContain(`reconciler_file_changes_total{connector="${displayName}"} 8`);
+  expect(text).toContain(`reconciler_file_changes_total{tenant="default",connector="${displayName}"} 8`);
 });

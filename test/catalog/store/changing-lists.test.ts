@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Database, openDatabase } from '../../../src/catalog/store/database/database.ts';
+import { scopedTo } from '../../../src/catalog/store/database/scoped.ts';
 import { write } from '../../../src/catalog/store/database/transaction.ts';
 import { insertCatalog, listCatalogs } from '../../../src/catalog/store/namespaces/catalogs.ts';
 
@@ -11,7 +12,9 @@ beforeEach(async () => {
 afterEach(() => database.close());
 
 const create = (displayName: string) =>
-  write(database.db, (trx) => insertCatalog(trx, { displayName, description: '', properties: {} }));
+  write(scopedTo(database.db, 'default'), (trx) =>
+    insertCatalog(trx, { displayName, description: '', properties: {} }),
+  );
 const remove = (name: string) => database.db.deleteFrom('catalogs').where('display_name', '=', name).execute();
 
 /** Lists everything in pages, and changes something after the first statement of the first page. */
@@ -19,7 +22,7 @@ async function listWhile(change: () => Promise<unknown>, size: number): Promise<
   const names: string[] = [];
   let changed: Promise<unknown> | undefined;
   for (let after: string | undefined, more = true; more; ) {
-    const page = listCatalogs(database.db, size, after);
+    const page = listCatalogs(scopedTo(database.db, 'default'), size, after);
     // Statements use the only connection in the order in which they are requested.
     changed ??= change();
     const { items, last } = await page;

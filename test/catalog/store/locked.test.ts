@@ -62,7 +62,7 @@ describe('while another process has locked the database', () => {
     const file = join(folder, 'catalog.db');
     const { db, health, close } = await openDatabase(file);
     const lock = await lockElsewhere(file);
-    const row = { job_id: 'j', run_id: 'r' };
+    const row = { tenant_id: 'default', job_id: 'j', run_id: 'r' };
     const writes = [
       write(db, (trx) => trx.insertInto('job_runs').values(row).execute()),
       db.insertInto('job_runs').values(row).execute(),

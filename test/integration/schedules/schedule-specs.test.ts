@@ -156,6 +156,7 @@ describe('time zones', () => {
 describe('schedules of connectors', () => {
   const desired = (id: string, fields: Partial<DesiredSchedule> = {}): DesiredSchedule => ({
     catalogId: 'svc_ours',
+    tenant: 'default',
     connector: { id, name: 'lake' },
     jobIdPrefix: 'reconcile-lake-abc123',
     intervalSeconds: 3600,

@@ -6,11 +6,12 @@ import { compiledQuery } from '../database/compiled-query.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { namespacePaths } from '../namespaces/namespaces.ts';
 import { touchObject } from './objects.ts';
 import { recordGone } from './record-gone.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Looks up the bindings of upstream names, in their order. The message is empty for a name that is not bound. */
 export async function lookupBindings(
@@ -46,11 +47,11 @@ export async function findBoundId(
   connectorId: string,
   { namespacePath, name }: UpstreamName,
 ): Promise<string | undefined> {
-  return (await byName(db, connectorId, kind, pathKey(namespacePath), name))[0]?.object_id;
+  return (await byName(db, db.tenant, connectorId, kind, pathKey(namespacePath), name))[0]?.object_id;
 }
 
-const byName = compiledQuery((db, connectorId: string, kind: ObjectKind, path: string, name: string) =>
-  bindingsOf(db, kind, connectorId)
+const byName = compiledQuery((db, tenant: string, connectorId: string, kind: ObjectKind, path: string, name: string) =>
+  bindingsIn(db, tenant, kind, connectorId)
     .select('bindings.object_id')
     .where('upstream_path_key', '=', path)
     .where('upstream_name', '=', name),
@@ -147,14 +148,24 @@ export async function markMissing(
 ): Promise<number> {
   const bound = await boundAmong(db, kind, connectorId, ids);
   if (bound.length === 0) return 0;
-  await db.updateTable('bindings').set({ missing_since: now }).where('object_id', 'in', bound).execute();
+  await db
+    .updateTable('bindings')
+    .set({ missing_since: now })
+    .where('tenant_id', '=', db.tenant)
+    .where('object_id', 'in', bound)
+    .execute();
   for (const id of bound) await touchObject(db, kind, id);
   await recordGone(db, connectorId, kind, bound, JobResult.JOB_RESULT_MISSING);
   return bound.length;
 }
 
 function bindingsOf(db: Db, kind: ObjectKind, connectorId: string) {
-  return db.selectFrom('bindings').where('connector_id', '=', connectorId).where('kind', '=', kind);
+  return bindingsIn(db, db.tenant, kind, connectorId);
+}
+
+function bindingsIn(db: Kysely<Schema>, tenant: string, kind: ObjectKind, connectorId: string) {
+  const query = db.selectFrom('bindings').where('bindings.tenant_id', '=', tenant);
+  return query.where('connector_id', '=', connectorId).where('kind', '=', kind);
 }
 
 function filtered(query: ReturnType<typeof bindingsOf>, { path, formats = [], missingBy }: BindingFilter) {

@@ -1,9 +1,8 @@
-import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { deleteObject, touchObject } from './objects.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Objects per transaction: some milliseconds, between which other calls are served. */
 const STEP = 200;
@@ -28,14 +27,23 @@ export async function releaseSomeContents(db: Db, connectorId: string): Promise<
   const objects = await someBindings(db, connectorId).select(['object_id', 'kind']).execute();
   const ids = objects.map(({ object_id }) => object_id);
   if (ids.length > 0) {
-    await db.updateTable('bindings').set({ connector_id: null }).where('object_id', 'in', ids).execute();
+    await db
+      .updateTable('bindings')
+      .set({ connector_id: null })
+      .where('tenant_id', '=', db.tenant)
+      .where('object_id', 'in', ids)
+      .execute();
   }
   for (const { object_id, kind } of objects) await touchObject(db, kind, object_id);
   return objects.length;
 }
 
 function someBindings(db: Db, connectorId: string) {
-  return db.selectFrom('bindings').where('connector_id', '=', connectorId).limit(STEP);
+  return db
+    .selectFrom('bindings')
+    .where('tenant_id', '=', db.tenant)
+    .where('connector_id', '=', connectorId)
+    .limit(STEP);
 }
 
 async function countSnapshots(db: Db, tableIds: string[]): Promise<number> {
@@ -44,6 +52,7 @@ async function countSnapshots(db: Db, tableIds: string[]): Promise<number> {
     .selectFrom('tables')
     .innerJoin('snapshots', 'snapshots.table_num', 'tables.table_num')
     .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('tables.tenant_id', '=', db.tenant)
     .where('tables.table_id', 'in', tableIds)
     .where('snapshots.published', 'is not', null)
     .executeTakeFirstOrThrow();

@@ -1,10 +1,10 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { DeletedNamespace } from '../../../generated/reconciler/v1/connectors.ts';
 import { pathOfKey } from '../database/path-key.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Namespaces that are described; all are counted. */
 const MAX_NAMESPACES = 20;
@@ -36,6 +36,7 @@ export async function summarizeContents(db: Db, connectorId: string): Promise<Co
     .innerJoin('tables', 'tables.table_id', 'bindings.object_id')
     .innerJoin('snapshots', 'snapshots.table_num', 'tables.table_num')
     .select(({ fn }) => fn.countAll<number>().as('snapshots'))
+    .where('bindings.tenant_id', '=', db.tenant)
     .where('bindings.connector_id', '=', connectorId)
     .where('snapshots.published', 'is not', null)
     .executeTakeFirstOrThrow();
@@ -68,6 +69,7 @@ function objectsOf(db: Db, connectorId: string) {
         .innerJoin('object_names', 'object_names.object_id', 'bindings.object_id')
         .select(['object_names.namespace_id', 'object_names.name'])
         .select(sql<number>`case when bindings.kind = ${ObjectKind.OBJECT_KIND_TABLE} then 1 else 0 end`.as('is_table'))
+        .where('bindings.tenant_id', '=', db.tenant)
         .where('bindings.connector_id', '=', connectorId)
         .as('objects'),
     )

@@ -39,7 +39,7 @@ export class TableCreator {
        where n.namespace_id = @namespace_id and n.tenant_id = @tenant_id
          and exists (select 1 from connectors where connector_id = @connector_id and tenant_id = @tenant_id)
          and (@claim_connector_id is null or exists (
-           select 1 from connectors where connector_id = @claim_connector_id and running_job_id <> '' and claim_epoch = @claim_epoch
+           select 1 from connectors where connector_id = @claim_connector_id and tenant_id = @tenant_id and running_job_id <> '' and claim_epoch = @claim_epoch
              and claim_run_id = @claim_run_id))
          and not exists (select 1 from tables where table_id = @table_id)
          and not exists (select 1 from object_names where namespace_id = @namespace_id and name = @name)

@@ -1,14 +1,13 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Catalog } from '../../../generated/reconciler/v1/catalogs.ts';
 import type { Connector, DestinationTarget } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { formatName } from '../../../names.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { findCatalogByName, getCatalog, insertCatalog } from '../namespaces/catalogs.ts';
 import { findNamespace, getNamespace, insertNamespace } from '../namespaces/namespaces.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** The destination's catalog, created if there is none of that name. The default name is the connector's. */
 export async function ensureCatalog(

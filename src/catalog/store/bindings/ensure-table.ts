@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import {
   type EnsureTableRequest,
@@ -9,11 +8,10 @@ import {
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { PartitionSpec, Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
 import { newId } from '../../identity/ids.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { getConnector } from '../connectors/connectors.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { type BindingColumns, difference, rebind } from '../tables/binding-columns.ts';
 import { putSchema } from '../tables/table-schemas.ts';
@@ -30,7 +28,7 @@ import {
 } from '../tables/tables.ts';
 import { placeObject } from './place-object.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 const TABLE = ObjectKind.OBJECT_KIND_TABLE;
 
 /**
@@ -94,7 +92,7 @@ export function tableOf(request: EnsureTableRequest): Table {
 export async function reserveTable(db: Db, request: EnsureTableRequest): Promise<EnsureTableResponse | undefined> {
   const { connectorId, upstream, name, namespaceId } = request;
   const key = pathKey(upstream?.namespacePath ?? []);
-  const [place] = await freePlace(db, connectorId, name, TABLE, key, upstream?.name ?? '', namespaceId, TENANT);
+  const [place] = await freePlace(db, connectorId, name, TABLE, key, upstream?.name ?? '', namespaceId, db.tenant);
   if (!place) return undefined;
   const { catalog_id: catalogId, path_key } = place;
   const table = { ...tableOf(request), tableId: newId('tbl'), catalogId, namespacePath: pathOfKey(path_key) };

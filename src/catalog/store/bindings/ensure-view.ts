@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import {
   type EnsureViewRequest,
   type EnsureViewResponse,
@@ -9,12 +8,12 @@ import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import type { View } from '../../../generated/reconciler/v1/views.ts';
 import { pathKey } from '../database/path-key.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { difference, rebind } from '../tables/binding-columns.ts';
 import { getViewRow, insertView, type StoredView, toMessage, updateViewRow, viewBody } from '../tables/views.ts';
 import { placeObject } from './place-object.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 const VIEW = ObjectKind.OBJECT_KIND_VIEW;
 
 /**

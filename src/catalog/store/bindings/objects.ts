@@ -1,11 +1,10 @@
-import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { deleteTable, getTableRow, moveTable, updateTableRow } from '../tables/tables.ts';
 import { deleteView, moveView, updateViewRow } from '../tables/views.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Gives a table or view a new etag, since its binding has changed. */
 export async function touchObject(db: Db, kind: ObjectKind, id: string): Promise<void> {

@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { ObjectKind, type UpstreamName } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
@@ -6,12 +5,12 @@ import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { formatName } from '../../../names.ts';
 import { findConnector } from '../connectors/connectors.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { findObject } from '../namespaces/object-names.ts';
 import { findBoundId } from './bindings.ts';
 import { deleteObject, moveObject } from './objects.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Where a connector places the table or view that it ingests from an upstream name. */
 export interface Placement {
@@ -75,6 +74,7 @@ async function getNameOwner(db: Db, id: string): Promise<NameOwner> {
   const binding = await db
     .selectFrom('bindings')
     .select(['connector_id', 'upstream_path_key', 'upstream_name'])
+    .where('tenant_id', '=', db.tenant)
     .where('object_id', '=', id)
     .executeTakeFirst();
   const connectorId = binding?.connector_id ?? undefined;

@@ -1,8 +1,7 @@
-import type { Kysely } from 'kysely';
 import { wholeRuns } from '../connectors/whole-run.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /**
  * Ids of a connector's jobs that must not be removed, however old they are: those that determine its status (see connector-lag.ts), those
@@ -12,12 +11,14 @@ export async function neededJobs(db: Db, connectorId: string): Promise<string[]>
   const connector = await db
     .selectFrom('connectors')
     .select(['running_job_id', 'last_alert'])
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .executeTakeFirst();
   const alert: { jobId?: string; failedJobId?: string } = connector?.last_alert ? JSON.parse(connector.last_alert) : {};
   const retried = await db
     .selectFrom('jobs')
     .select('retry_of_job_id')
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .where('state', 'in', ['JS_QUEUED', 'JS_RUNNING'])
     .where('retry_of_job_id', '!=', '')
@@ -34,7 +35,11 @@ export async function neededJobs(db: Db, connectorId: string): Promise<string[]>
 
 /** The last whole runs that succeeded and failed, and the retries that may have repaired the last one. */
 async function statusJobs(db: Db, connectorId: string): Promise<string[]> {
-  const jobs = db.selectFrom('jobs as j').select(['j.job_id', 'j.job_num']).where('j.connector_id', '=', connectorId);
+  const jobs = db
+    .selectFrom('jobs as j')
+    .select(['j.job_id', 'j.job_num'])
+    .where('j.tenant_id', '=', db.tenant)
+    .where('j.connector_id', '=', connectorId);
   const lastRun = (state: string) =>
     jobs.where('j.state', '=', state).where(wholeRuns).orderBy('j.job_num', 'desc').limit(1).executeTakeFirst();
   const [succeeded, failed] = [await lastRun('JS_SUCCEEDED'), await lastRun('JS_FAILED')];

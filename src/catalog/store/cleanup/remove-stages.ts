@@ -60,7 +60,9 @@ async function nextStage(db: Db, before: number, after = NONE): Promise<Stage | 
           selectFrom('tables as t')
             .innerJoin('bindings as b', 'b.object_id', 't.table_id')
             .innerJoin('connectors as c', 'c.connector_id', 'b.connector_id')
-            .innerJoin('jobs as j', 'j.job_id', 'c.running_job_id')
+            .innerJoin('jobs as j', (join) =>
+              join.onRef('j.tenant_id', '=', 'c.tenant_id').onRef('j.job_id', '=', 'c.running_job_id'),
+            )
             .select('j.job_id')
             .whereRef('t.table_num', '=', 's.table_num')
             .whereRef('j.started_at', '<=', 's.staged_at'),

@@ -1,13 +1,12 @@
-import type { Kysely } from 'kysely';
 import type { AlertRequest, AlertType } from '../../../contract/job.ts';
 import { type Connector, ConnectorState } from '../../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../../generated/reconciler/v1/jobs.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import { findConnector } from './connectors.ts';
 import { isWholeRun } from './whole-run.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 interface LastAlert {
   jobId: string;
@@ -30,6 +29,7 @@ export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertReq
   await db
     .updateTable('jobs')
     .set({ alert: alert === 'none' ? '' : JSON.stringify(alert) })
+    .where('tenant_id', '=', db.tenant)
     .where('job_id', '=', job.jobId)
     .execute();
   if (!connector || alert === 'none') return undefined;
@@ -56,7 +56,12 @@ async function decideAlert(db: Db, job: ReconcileJob, connector: Connector | und
 
 /** @returns undefined if the job's alert was not decided yet */
 async function alertOfJob(db: Db, jobId: string): Promise<LastAlert | 'none' | undefined> {
-  const row = await db.selectFrom('jobs').select('alert').where('job_id', '=', jobId).executeTakeFirst();
+  const row = await db
+    .selectFrom('jobs')
+    .select('alert')
+    .where('tenant_id', '=', db.tenant)
+    .where('job_id', '=', jobId)
+    .executeTakeFirst();
   if (row?.alert == null) return undefined;
   return row.alert === '' ? 'none' : JSON.parse(row.alert);
 }
@@ -70,12 +75,6 @@ export async function pendingAlert(db: Db, connectorId: string): Promise<AlertRe
   if (!connector || !last?.pending) return undefined;
   const { pending: _, ...alert } = last;
   return alertRequest(connector, alert);
-}
-
-/** Ids of connectors whose last alert is pending. */
-export async function pendingAlerts(db: Db): Promise<string[]> {
-  const query = db.selectFrom('connectors').select('connector_id').where('last_alert', 'like', '%"pending":true%');
-  return (await query.execute()).map((row) => row.connector_id);
 }
 
 /** Records that the delivery of a job's alert was started. */
@@ -102,11 +101,17 @@ async function lastAlert(db: Db, connectorId: string): Promise<LastAlert | undef
   const row = await db
     .selectFrom('connectors')
     .select('last_alert')
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .executeTakeFirst();
   return row?.last_alert ? JSON.parse(row.last_alert) : undefined;
 }
 
 async function setLastAlert(db: Db, connectorId: string, alert: string): Promise<void> {
-  await db.updateTable('connectors').set({ last_alert: alert }).where('connector_id', '=', connectorId).execute();
+  await db
+    .updateTable('connectors')
+    .set({ last_alert: alert })
+    .where('tenant_id', '=', db.tenant)
+    .where('connector_id', '=', connectorId)
+    .execute();
 }

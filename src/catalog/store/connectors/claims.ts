@@ -1,7 +1,6 @@
-import type { Kysely } from 'kysely';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Who claims a connector. */
 export interface Claimant {
@@ -25,6 +24,7 @@ export async function takeClaim(db: Db, { connectorId, jobId, runId }: Claimant)
   const present = await db
     .selectFrom('connectors')
     .select(['running_job_id as holder', 'claim_epoch as epoch', 'claim_run_id as run'])
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .executeTakeFirstOrThrow();
   if (present.holder === jobId && present.run === runId) return { holderJobId: jobId, epoch: present.epoch };
@@ -32,8 +32,8 @@ export async function takeClaim(db: Db, { connectorId, jobId, runId }: Claimant)
   if (ahead !== jobId) {
     await db
       .insertInto('claim_waiters')
-      .values({ connector_id: connectorId, job_id: jobId })
-      .onConflict((conflict) => conflict.column('job_id').doNothing())
+      .values({ tenant_id: db.tenant, connector_id: connectorId, job_id: jobId })
+      .onConflict((conflict) => conflict.columns(['tenant_id', 'job_id']).doNothing())
       .execute();
     return { holderJobId: ahead, epoch: 0 };
   }
@@ -41,6 +41,7 @@ export async function takeClaim(db: Db, { connectorId, jobId, runId }: Claimant)
   await db
     .updateTable('connectors')
     .set({ running_job_id: jobId, claim_run_id: runId, claim_epoch: epoch })
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .execute();
   await leaveQueue(db, jobId);
@@ -50,14 +51,18 @@ export async function takeClaim(db: Db, { connectorId, jobId, runId }: Claimant)
 /** Releases the connector if the job has claimed it, and removes the job from the queue. Without `connectorId`, any connector. */
 export async function releaseClaim(db: Db, jobId: string, connectorId?: string): Promise<void> {
   await leaveQueue(db, jobId);
-  let query = db.updateTable('connectors').set({ running_job_id: '' }).where('running_job_id', '=', jobId);
+  let query = db
+    .updateTable('connectors')
+    .set({ running_job_id: '' })
+    .where('tenant_id', '=', db.tenant)
+    .where('running_job_id', '=', jobId);
   if (connectorId !== undefined) query = query.where('connector_id', '=', connectorId);
   await query.execute();
 }
 
 /** Removes a job that has ended from the queue of its connector. */
 export async function leaveQueue(db: Db, jobId: string): Promise<void> {
-  await db.deleteFrom('claim_waiters').where('job_id', '=', jobId).execute();
+  await db.deleteFrom('claim_waiters').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId).execute();
 }
 
 /** The job that is to claim the connector next; undefined if a job has the claim or none waits. */
@@ -65,6 +70,7 @@ export async function nextClaimant(db: Db, connectorId: string): Promise<string 
   const connector = await db
     .selectFrom('connectors')
     .select('running_job_id')
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .executeTakeFirst();
   return connector?.running_job_id === '' ? firstWaiter(db, connectorId) : undefined;
@@ -75,6 +81,7 @@ export async function claimants(db: Db, connectorId: string, limit: number): Pro
   const connector = await db
     .selectFrom('connectors')
     .select('running_job_id')
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .executeTakeFirst();
   const rows = await waiters(db, connectorId, limit).execute();
@@ -87,6 +94,10 @@ async function firstWaiter(db: Db, connectorId: string): Promise<string | undefi
 }
 
 function waiters(db: Db, connectorId: string, limit: number) {
-  const query = db.selectFrom('claim_waiters').select('job_id').where('connector_id', '=', connectorId);
+  const query = db
+    .selectFrom('claim_waiters')
+    .select('job_id')
+    .where('tenant_id', '=', db.tenant)
+    .where('connector_id', '=', connectorId);
   return query.orderBy('waiter_num').limit(limit);
 }

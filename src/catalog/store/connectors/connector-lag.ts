@@ -1,15 +1,14 @@
-import type { Kysely } from 'kysely';
 import type { ReconcileRequest } from '../../../contract/job.ts';
 import { durationSeconds } from '../../../durations.ts';
 import { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import { nextTimes } from '../../../temporal/next-times.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
-import type { Schema } from '../database/schema.ts';
+import { type AllTenants, type Scoped, scopedTo } from '../database/scoped.ts';
 import { wholeRuns } from './whole-run.ts';
 
 /** Status of a connector's runs. Times are milliseconds since 1970. */
 export interface ConnectorLag {
+  tenant: string;
   name: string;
   /** End of its last good run, which is a successful whole run (see `isWholeRun`); otherwise its creation time. */
   goodSince: number;
@@ -26,13 +25,17 @@ export interface ConnectorLag {
   oldestQueuedAt?: number;
 }
 
-/** The lag of every connector: a few index lookups per connector, however many jobs it has. */
-export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]> {
+/** The lag of every connector of all tenants: a few index lookups per connector, however many jobs it has. */
+export async function connectorLagsOfAllTenants(db: AllTenants): Promise<ConnectorLag[]> {
   const rows = await db
     .selectFrom('connectors as c')
     .select((eb) => {
-      const jobs = eb.selectFrom('jobs as j').whereRef('j.connector_id', '=', 'c.connector_id');
+      const jobs = eb
+        .selectFrom('jobs as j')
+        .whereRef('j.tenant_id', '=', 'c.tenant_id')
+        .whereRef('j.connector_id', '=', 'c.connector_id');
       return [
+        'c.tenant_id as tenant',
         'c.connector_id as connectorId',
         'c.display_name as name',
         'c.state as state',
@@ -66,17 +69,17 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
           .as('oldestQueuedAt'),
       ];
     })
-    .where('c.tenant_id', '=', TENANT)
     .execute();
   const lags: ConnectorLag[] = [];
   for (const row of rows) {
     const goodSince = row.goodAt ?? row.createdAt;
     const active = row.state === 'CONNECTOR_STATE_ACTIVE';
     lags.push({
+      tenant: row.tenant,
       name: row.name,
       goodSince,
       intervalSeconds: active ? intervalOf(row.body, goodSince) : 0,
-      lastFailed: row.lastJobId !== null && (await isFailed(db, row.connectorId, row.lastJobId)),
+      lastFailed: row.lastJobId !== null && (await isFailed(scopedTo(db, row.tenant), row.connectorId, row.lastJobId)),
       running: Number(row.running),
       queued: Number(row.queued),
       ...(active && row.oldestQueuedAt != null && { oldestQueuedAt: row.oldestQueuedAt }),
@@ -86,12 +89,13 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
 }
 
 /** Whether a job failed, and no retry has repaired what failed in it. A retry of another, older job does not count. */
-async function isFailed(db: Kysely<Schema>, connectorId: string, jobId: string): Promise<boolean> {
-  const [job] = await stateOf(db, jobId);
+async function isFailed(db: Scoped, connectorId: string, jobId: string): Promise<boolean> {
+  const [job] = await stateOf(db, db.tenant, jobId);
   if (job?.state !== 'JS_FAILED') return false;
   const retries = await db
     .selectFrom('jobs as j')
     .select(['j.job_id', 'j.state', 'j.request_json'])
+    .where('j.tenant_id', '=', db.tenant)
     .where('j.connector_id', '=', connectorId)
     .where('j.job_num', '>', job.job_num)
     .where('j.dry_run', '=', 0)
@@ -110,8 +114,8 @@ async function isFailed(db: Kysely<Schema>, connectorId: string, jobId: string):
   return last === 'JS_FAILED';
 }
 
-const stateOf = compiledQuery((db, jobId: string) =>
-  db.selectFrom('jobs').select(['state', 'job_num']).where('job_id', '=', jobId),
+const stateOf = compiledQuery((db, tenant: string, jobId: string) =>
+  db.selectFrom('jobs').select(['state', 'job_num']).where('tenant_id', '=', tenant).where('job_id', '=', jobId),
 );
 
 function intervalOf(body: string, goodSince: number): number {

@@ -1,4 +1,4 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import {
   Connector,
   ConnectorState,
@@ -6,14 +6,14 @@ import {
   connectorStateToJSON,
 } from '../../../generated/reconciler/v1/connectors.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
-import type { ConnectorRow, Schema } from '../database/schema.ts';
+import type { ConnectorRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** @throws CodedError ALREADY_EXISTS */
 export async function insertConnector(db: Db, connector: Connector): Promise<Connector> {
@@ -21,7 +21,7 @@ export async function insertConnector(db: Db, connector: Connector): Promise<Con
   const now = Date.now();
   const row: ConnectorRow = {
     connector_id: newId('con'),
-    tenant_id: TENANT,
+    tenant_id: db.tenant,
     display_name: connector.displayName,
     state: connectorStateToJSON(connector.state),
     running_job_id: '',
@@ -36,7 +36,7 @@ export async function insertConnector(db: Db, connector: Connector): Promise<Con
     etag: newEtag(),
   };
   await db.insertInto('connectors').values(row).execute();
-  return toMessage(row);
+  return connectorMessage(row);
 }
 
 /** @throws CodedError NOT_FOUND */
@@ -47,8 +47,8 @@ export async function getConnector(db: Db, id: string): Promise<Connector> {
 }
 
 export async function findConnector(db: Db, id: string): Promise<Connector | undefined> {
-  const [row] = await byId(db, id, TENANT);
-  return row && toMessage(row);
+  const [row] = await byId(db, id, db.tenant);
+  return row && connectorMessage(row);
 }
 
 const byId = compiledQuery((db, id: string, tenant: string) =>
@@ -59,10 +59,10 @@ export async function findConnectorByName(db: Db, name: string): Promise<Connect
   const row = await db
     .selectFrom('connectors')
     .selectAll()
-    .where('tenant_id', '=', TENANT)
+    .where('tenant_id', '=', db.tenant)
     .where('display_name', '=', name)
     .executeTakeFirst();
-  return row && toMessage(row);
+  return row && connectorMessage(row);
 }
 
 /**
@@ -78,9 +78,12 @@ export async function resolveConnector(db: Db, idOrName: string): Promise<Connec
 
 /** Lists a page of at most `size` connectors after `after`, ordered by display name. */
 export async function listConnectors(db: Db, size: number, after?: string): Promise<Page<Connector>> {
-  let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', TENANT);
+  let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', db.tenant);
   if (after !== undefined) query = query.where('display_name', '>', after);
-  return mapPage(await readPage(query.orderBy('display_name'), bytesOf('display_name', 'body'), size), toMessage);
+  return mapPage(
+    await readPage(query.orderBy('display_name'), bytesOf('display_name', 'body'), size),
+    connectorMessage,
+  );
 }
 
 /** @throws CodedError ALREADY_EXISTS if the new name is taken */
@@ -95,6 +98,7 @@ export async function updateConnector(db: Db, connector: Connector): Promise<Con
       updated_at: Date.now(),
       etag: newEtag(),
     })
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connector.connectorId)
     .execute();
   return getConnector(db, connector.connectorId);
@@ -107,27 +111,25 @@ export async function markDeleting(db: Db, connector: Connector, deleteContents:
   await db
     .updateTable('connectors')
     .set({ delete_contents: deleteContents ? 1 : 0 })
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connector.connectorId)
     .execute();
 }
 
 /** Whether the connector's tables and views are deleted together with it. */
 export async function shouldDeleteContents(db: Db, id: string): Promise<boolean> {
-  const query = db.selectFrom('connectors').select('delete_contents').where('connector_id', '=', id);
+  const query = db
+    .selectFrom('connectors')
+    .select('delete_contents')
+    .where('tenant_id', '=', db.tenant)
+    .where('connector_id', '=', id);
   return (await query.executeTakeFirst())?.delete_contents === 1;
-}
-
-/** Ids of connectors whose deletion has begun, or of those among `among`. */
-export async function deletingConnectors(db: Db, among?: string[]): Promise<string[]> {
-  let query = db.selectFrom('connectors').select('connector_id').where('state', '=', 'CONNECTOR_STATE_DELETING');
-  if (among) query = query.where('connector_id', 'in', among);
-  return (await query.execute()).map((row) => row.connector_id);
 }
 
 /** Deletes a connector. No object may be bound to it any more. */
 export async function deleteConnector(db: Db, id: string): Promise<void> {
-  await db.deleteFrom('claim_waiters').where('connector_id', '=', id).execute();
-  await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
+  await db.deleteFrom('claim_waiters').where('tenant_id', '=', db.tenant).where('connector_id', '=', id).execute();
+  await db.deleteFrom('connectors').where('tenant_id', '=', db.tenant).where('connector_id', '=', id).execute();
   await deleteIdempotencyKeys(db, id);
 }
 
@@ -145,7 +147,8 @@ function body(connector: Connector): string {
   );
 }
 
-function toMessage(row: Selectable<ConnectorRow>): Connector {
+/** The message of a row, without regard to whose it is. */
+export function connectorMessage(row: Selectable<ConnectorRow>): Connector {
   return {
     ...Connector.fromJSON(JSON.parse(row.body)),
     connectorId: row.connector_id,

@@ -1,11 +1,14 @@
-import type { Kysely } from 'kysely';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** The restore of the database since which no job has verified all tables of the connector, in milliseconds since 1970. */
 export async function unverifiedSinceOf(db: Db, connectorId: string): Promise<number | undefined> {
-  const query = db.selectFrom('connectors').select('unverified_since').where('connector_id', '=', connectorId);
+  const query = db
+    .selectFrom('connectors')
+    .select('unverified_since')
+    .where('tenant_id', '=', db.tenant)
+    .where('connector_id', '=', connectorId);
   return (await query.executeTakeFirst())?.unverified_since ?? undefined;
 }
 
@@ -14,6 +17,7 @@ export async function markVerified(db: Db, connectorId: string, since: number): 
   await db
     .updateTable('connectors')
     .set({ unverified_since: null })
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .where('unverified_since', '=', since)
     .execute();

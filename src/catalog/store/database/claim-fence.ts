@@ -1,11 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Kysely } from 'kysely';
 import type { Claim } from '../../../contract/claim.ts';
 import { CodedError } from '../../../errors.ts';
 import { compiledQuery } from './compiled-query.ts';
-import type { Schema } from './schema.ts';
+import type { Scoped } from './scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** A write was refused, since its claim is not, or no longer, the connector's. The client receives the reason CLAIM_LOST. */
 export class ClaimLost extends CodedError {
@@ -24,10 +23,11 @@ export function underClaim<T>(claim: Claim | undefined, work: () => T): T {
   return claims.run(claim, work);
 }
 
-const claimOf = compiledQuery((db, connectorId: string) =>
+const claimOf = compiledQuery((db, tenant: string, connectorId: string) =>
   db
     .selectFrom('connectors')
     .select(['running_job_id', 'claim_epoch', 'claim_run_id'])
+    .where('tenant_id', '=', tenant)
     .where('connector_id', '=', connectorId),
 );
 
@@ -37,7 +37,7 @@ const claimOf = compiledQuery((db, connectorId: string) =>
  * @throws ClaimLost
  */
 export async function requireClaim(db: Db, claim: Claim): Promise<void> {
-  const [present] = await claimOf(db, claim.connectorId);
+  const [present] = await claimOf(db, db.tenant, claim.connectorId);
   const isHeld = present !== undefined && present.running_job_id !== '';
   if (isHeld && present.claim_epoch === claim.epoch && present.claim_run_id === claim.runId) return;
   const jobId = await jobOfRun(db, claim.runId);
@@ -48,6 +48,10 @@ export async function requireClaim(db: Db, claim: Claim): Promise<void> {
 }
 
 async function jobOfRun(db: Db, runId: string): Promise<string | undefined> {
-  const query = db.selectFrom('job_runs').select('job_id').where('run_id', '=', runId);
+  const query = db
+    .selectFrom('job_runs')
+    .select('job_id')
+    .where('tenant_id', '=', db.tenant)
+    .where('run_id', '=', runId);
   return (await query.orderBy('run_num', 'desc').limit(1).executeTakeFirst())?.job_id;
 }

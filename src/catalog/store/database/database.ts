@@ -5,6 +5,7 @@ import { Checkpointer } from './checkpointer.ts';
 import { migrate } from './migrate.ts';
 import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
+import type { Scoped } from './scoped.ts';
 import { StoreDialect } from './sqlite/dialect.ts';
 import { DatabaseHealth } from './sqlite/health.ts';
 import { defineNewTables } from './sqlite/new-tables.ts';
@@ -22,6 +23,11 @@ export interface Database {
   /** @throws CodedError DATA_LOSS if the file is damaged, deleted or replaced; any other error if the database cannot be read */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The database for the work of one tenant. */
+export interface TenantDatabase extends Pick<Database, 'sqlite'> {
+  readonly db: Scoped;
 }
 
 /** Prepared statements that are kept. `in (…)` lists of various lengths produce many; common statements stay cached. */

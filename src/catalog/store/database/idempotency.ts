@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { TENANT } from '../../identity/tenant.ts';
-import type { Schema } from './schema.ts';
+import type { Scoped } from './scoped.ts';
 import { write } from './transaction.ts';
 
 /** SHA-256 of a request's message, in hex. It shows whether a key is reused for another request. */
@@ -16,7 +14,7 @@ export function requestHash(bytes: Uint8Array): string {
  * @throws CodedError INVALID_ARGUMENT if the key was used for another request
  */
 export async function findCreatedResource(
-  db: Kysely<Schema>,
+  db: Scoped,
   scope: string,
   key: string,
   hash: string,
@@ -25,7 +23,7 @@ export async function findCreatedResource(
   const row = await db
     .selectFrom('idempotency_keys')
     .select(['request_hash', 'resource_id'])
-    .where('tenant_id', '=', TENANT)
+    .where('tenant_id', '=', db.tenant)
     .where('scope', '=', scope)
     .where('idempotency_key', '=', key)
     .executeTakeFirst();
@@ -39,12 +37,12 @@ export async function findCreatedResource(
 }
 
 /** Stores which resource a key created. Call it in the transaction that creates the resource. */
-export async function recordCreatedResource(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
+export async function recordCreatedResource(db: Scoped, scope: string, key: string, hash: string, id: string) {
   if (key === '') return;
   await db
     .insertInto('idempotency_keys')
     .values({
-      tenant_id: TENANT,
+      tenant_id: db.tenant,
       scope,
       idempotency_key: key,
       request_hash: hash,
@@ -75,11 +73,11 @@ export interface CreateOnce {
  * @throws CodedError INVALID_ARGUMENT if the key was used for another request
  */
 export async function createOnce<Resource>(
-  db: Kysely<Schema>,
+  db: Scoped,
   { scope, key, request }: CreateOnce,
   resource: {
-    create(trx: Kysely<Schema>): Promise<Resource>;
-    get(trx: Kysely<Schema>, id: string): Promise<Resource>;
+    create(trx: Scoped): Promise<Resource>;
+    get(trx: Scoped, id: string): Promise<Resource>;
     idOf(created: Resource): string;
   },
 ): Promise<Resource> {
@@ -94,10 +92,10 @@ export async function createOnce<Resource>(
 }
 
 /** Deletes the keys that created a deleted resource, so that the same key can create it again. */
-export async function deleteIdempotencyKeys(db: Kysely<Schema>, resourceId: string): Promise<void> {
+export async function deleteIdempotencyKeys(db: Scoped, resourceId: string): Promise<void> {
   await db
     .deleteFrom('idempotency_keys')
-    .where('tenant_id', '=', TENANT)
+    .where('tenant_id', '=', db.tenant)
     .where('resource_id', '=', resourceId)
     .execute();
 }

@@ -184,6 +184,7 @@ export interface ConnectorRow extends Resource {
 /** A job that waits for its connector. Waiters are served in the order of their numbers. */
 export interface ClaimWaiterRow {
   waiter_num: Generated<number>;
+  tenant_id: string;
   connector_id: string;
   job_id: string;
 }
@@ -221,11 +222,13 @@ export interface JobRow {
 /** A Temporal run of a job that has claimed its connector or waited for it. The latest one has the highest number. */
 export interface JobRunRow {
   run_num: Generated<number>;
+  tenant_id: string;
   job_id: string;
   run_id: string;
 }
 
 export interface JobFailureRow {
+  tenant_id: string;
   job_id: string;
   table_name: string;
   code: string;
@@ -237,6 +240,7 @@ export interface JobFailureRow {
 
 /** What one step of a job did to a table or view. */
 export interface JobOutcomeRow {
+  tenant_id: string;
   job_id: string;
   /** JobChangeKind. */
   kind: string;
@@ -257,6 +261,7 @@ export interface JobOutcomeRow {
 
 /** What a dry run would do. */
 export interface JobChangeRow {
+  tenant_id: string;
   job_id: string;
   /** JobChangeKind. */
   kind: string;

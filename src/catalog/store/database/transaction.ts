@@ -1,33 +1,33 @@
-import type { Kysely } from 'kysely';
 import type { Claim } from '../../../contract/claim.ts';
 import { CodedError } from '../../../errors.ts';
 import { currentClaim, requireClaim } from './claim-fence.ts';
 import { recorded } from './record-call.ts';
-import type { Schema } from './schema.ts';
+import { type AllTenants, continueScope, isScoped } from './scoped.ts';
 import { isDiskFull } from './sqlite/result-codes.ts';
 
 /**
  * Does the work in a transaction and returns its result. Every transaction that writes uses this function: it first checks the claim of the
- * job that writes, in the same transaction, so that a run that has lost its connector can never write beside its successor.
+ * job that writes, in the same transaction, so that a run that has lost its connector can never write beside its successor. The transaction has the
+ * tenant of the handle; one that has none does not write for a job.
  *
  * @throws ClaimLost, with nothing written
  */
-export async function write<T>(db: Kysely<Schema>, work: (trx: Kysely<Schema>) => Promise<T>): Promise<T> {
+export async function write<T, Db extends AllTenants>(db: Db, work: (trx: Db) => Promise<T>): Promise<T> {
   return writeFenced(db, async (trx, claim) => {
-    if (claim) await requireClaim(trx, claim);
+    if (claim && isScoped(trx)) await requireClaim(trx, claim);
     return work(trx);
   });
 }
 
 /** Like `write`, for work whose own first statement writes nothing if the claim is lost. */
-export async function writeFenced<T>(
-  db: Kysely<Schema>,
-  work: (trx: Kysely<Schema>, claim: Claim | undefined) => Promise<T>,
+export async function writeFenced<T, Db extends AllTenants>(
+  db: Db,
+  work: (trx: Db, claim: Claim | undefined) => Promise<T>,
 ): Promise<T> {
   const claim = currentClaim();
   return recorded((record) =>
     db.transaction().execute(async (trx) => {
-      const result = await work(trx, claim);
+      const result = await work(continueScope(db, trx), claim);
       await record(trx);
       return result;
     }),
@@ -40,10 +40,10 @@ export async function writeFenced<T>(
  *
  * @returns `otherwise` if it cannot be written to
  */
-export async function writeDerived<T>(
-  db: Kysely<Schema>,
+export async function writeDerived<T, Db extends AllTenants>(
+  db: Db,
   otherwise: T,
-  work: (trx: Kysely<Schema>) => Promise<T>,
+  work: (trx: Db) => Promise<T>,
 ): Promise<T> {
   try {
     return await write(db, work);
@@ -55,10 +55,10 @@ export async function writeDerived<T>(
 }
 
 /** Like `write`, but with `validateOnly` the transaction is rolled back. */
-export async function transaction<T>(
-  db: Kysely<Schema>,
+export async function transaction<T, Db extends AllTenants>(
+  db: Db,
   validateOnly: boolean,
-  work: (trx: Kysely<Schema>) => Promise<T>,
+  work: (trx: Db) => Promise<T>,
 ): Promise<T> {
   if (!validateOnly) return write(db, work);
   const done: { result?: T } = {};

@@ -1,8 +1,9 @@
-import type { Kysely, Updateable } from 'kysely';
+import type { Updateable } from 'kysely';
 import type { EnsureTableRequest } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import type { TableSchema } from '../../../generated/reconciler/v1/tables.ts';
-import type { Schema, TableRow } from '../database/schema.ts';
+import type { TableRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import type { FileWriter } from '../files/file-writer.ts';
@@ -39,7 +40,7 @@ export interface Finish extends ExpectedCounts {
   /** Groups of changes, all of which must be staged. */
   groups: readonly string[];
   /** Runs in the transaction that makes the snapshot visible. Not for streams that replace. */
-  after?(trx: Kysely<Schema>): Promise<void>;
+  after?(trx: Scoped): Promise<void>;
   /** The same as `after`, if that replaces the table's whole binding: a table that does not exist yet is created in this state. */
   state?: TableState;
 }

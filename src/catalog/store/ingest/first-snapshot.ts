@@ -1,7 +1,7 @@
 import { type EnsureTableRequest, ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import { type NewTableRows, TableCreator } from '../bindings/create-table.ts';
 import { tableOf } from '../bindings/ensure-table.ts';
-import type { Database } from '../database/database.ts';
+import type { TenantDatabase } from '../database/database.ts';
 import { pathKey } from '../database/path-key.ts';
 import { writeFenced } from '../database/transaction.ts';
 import { checkCounts } from '../files/expected-counts.ts';
@@ -23,13 +23,13 @@ class NotNew extends Error {}
  * @returns rows written; undefined, with nothing done, if any of it exists, or is not as simple: do the same step by step then
  */
 export async function createWithSnapshot(
-  database: Database,
+  database: TenantDatabase,
   header: PutHeader,
   finish: Finish,
   changes: readonly ParsedChange[],
 ): Promise<number | undefined> {
   const totals = totalsOf(changes);
-  const rows = rowsOf(header, finish, changes, totals);
+  const rows = rowsOf(database.db.tenant, header, finish, changes, totals);
   if (!rows) return undefined;
   const creator = TableCreator.of(database);
   const writer = FileWriter.of(database);
@@ -52,6 +52,7 @@ export async function createWithSnapshot(
 
 /** The rows to insert; undefined if the table or its snapshot is not as simple. */
 function rowsOf(
+  tenant: string,
   { ensureTable, snapshot, idempotencyKey }: PutHeader,
   finish: Finish,
   changes: readonly ParsedChange[],
@@ -65,8 +66,8 @@ function rowsOf(
   const staged = newSnapshotColumns(snapshot, idempotencyKey);
   const [version] = ensureTable.schemas;
   return {
-    table: { ...newTableColumns(ensureTable.tableId, tableOf(ensureTable)), ...state.columns },
-    binding: newBindingColumns(ObjectKind.OBJECT_KIND_TABLE, state.binding),
+    table: { ...newTableColumns(tenant, ensureTable.tableId, tableOf(ensureTable)), ...state.columns },
+    binding: newBindingColumns(tenant, ObjectKind.OBJECT_KIND_TABLE, state.binding),
     version: version && { version_id: version.schemaId, version_json: version.json },
     snapshot: { ...staged, complete: 1, published: 1, staged_at: null, totals: totalsToText(totals) },
   };

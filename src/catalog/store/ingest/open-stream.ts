@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
-import type { Database } from '../database/database.ts';
-import type { Schema } from '../database/schema.ts';
+import type { TenantDatabase } from '../database/database.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { FileWriter } from '../files/file-writer.ts';
@@ -21,7 +20,7 @@ import { publish, StageStream } from './stage-stream.ts';
  * @returns undefined if a stream with this key has finished: there is nothing to do
  * @throws CodedError NOT_FOUND, FAILED_PRECONDITION if the snapshot is complete with another key
  */
-export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
+export async function openChangeStream(database: TenantDatabase, header: PutHeader): Promise<ChangeStream | undefined> {
   const { db } = database;
   for (;;) {
     const { row, isStale } = await (header.snapshot
@@ -47,7 +46,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
  * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete and for other counts
  */
 export async function putSnapshotAtOnce(
-  database: Database,
+  database: TenantDatabase,
   header: PutHeader,
   finish: Finish,
   changes: readonly ParsedChange[],
@@ -64,8 +63,8 @@ export async function putSnapshotAtOnce(
 }
 
 async function openStream(
-  db: Kysely<Schema>,
-  database: Database,
+  db: Scoped,
+  database: TenantDatabase,
   header: PutHeader,
   row: StoredSnapshot,
 ): Promise<OpenStream> {
@@ -87,7 +86,7 @@ const STAGED_AT_MS = 60_000;
 /** `isStale`: staged changes must be deleted first. */
 type Claim = { row: StoredSnapshot; isStale: boolean };
 
-async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim> {
+async function claimKnown(db: Scoped, header: PutHeader): Promise<Claim> {
   const table = await getTableRow(db, header.tableId);
   const replacement = await findSnapshotRow(db, table.table_num, header.snapshotId, { replacement: true });
   if (replacement?.stage_key === header.idempotencyKey) return claim(db, header, replacement);
@@ -103,7 +102,7 @@ async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim>
 }
 
 /** @throws CodedError FAILED_PRECONDITION if another snapshot has taken the place of a staged snapshot's base */
-async function requireBase(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<void> {
+async function requireBase(db: Scoped, header: PutHeader, row: StoredSnapshot): Promise<void> {
   if (row.complete === 1 || row.base_snapshot_id === null) return;
   const base = await findSnapshotRow(db, row.table_num, row.base_snapshot_id);
   const position = await basePositionOf(db, positionOf(row));
@@ -115,7 +114,7 @@ async function requireBase(db: Kysely<Schema>, header: PutHeader, row: StoredSna
   );
 }
 
-async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
+async function claim(db: Scoped, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
   const name = `${header.snapshotId} of table ${header.tableId}`;
   if (row.complete === 1) {
     // A header with a snapshot is of this very snapshot (see ensureSnapshot), which comes back after it expired: it has its files.

@@ -1,9 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import type { Database } from '../database/database.ts';
-import type { Schema } from '../database/schema.ts';
+import type { TenantDatabase } from '../database/database.ts';
+import type { AllTenants, Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
 import { checkCounts } from '../files/expected-counts.ts';
@@ -15,7 +14,7 @@ import type { ChangeStream, OpenStream } from './change-stream.ts';
 import { removeExtraneous } from './replace-apply.ts';
 import { type Extraneous, ReplaceDiff } from './replace-diff.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Changes that are compared at once. Their stored files are read, which are large in wide tables. */
 const STEP = 500;
@@ -36,7 +35,7 @@ export class ReplaceStream implements ChangeStream {
   /** Stored batches: of changes that differ, and after them of what is extraneous. */
   #batches = 0;
 
-  constructor({ db }: Database, stream: OpenStream) {
+  constructor({ db }: TenantDatabase, stream: OpenStream) {
     this.#db = db;
     this.#stream = stream;
     this.#diff = new ReplaceDiff(db, stream.target, stream.header.whole);
@@ -133,6 +132,6 @@ export class ReplaceStream implements ChangeStream {
 }
 
 /** Discards changes that replacing streams of an earlier process left. */
-export async function discardReplacements(db: Db): Promise<void> {
+export async function discardReplacements(db: AllTenants): Promise<void> {
   await db.deleteFrom('replacement_changes').execute();
 }

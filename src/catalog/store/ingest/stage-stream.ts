@@ -1,9 +1,9 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
-import type { Database } from '../database/database.ts';
-import type { Schema } from '../database/schema.ts';
+import type { TenantDatabase } from '../database/database.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
@@ -38,7 +38,7 @@ const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetched
  * @throws CodedError FAILED_PRECONDITION if the number of its live files is not the expected one
  */
 export async function publish(
-  trx: Kysely<Schema>,
+  trx: Scoped,
   stream: OpenStream,
   row: StoredSnapshot,
   finish: Finish,
@@ -68,14 +68,14 @@ function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string)
 
 /** Stages a snapshot that is not complete. Changes are written to their final place, since no reader sees them yet. */
 export class StageStream implements ChangeStream {
-  readonly #db: Kysely<Schema>;
+  readonly #db: Scoped;
   readonly #stream: OpenStream;
 
   get replacesOther(): boolean {
     return this.#stream.row.replacement === 1;
   }
 
-  constructor({ db }: Database, stream: OpenStream) {
+  constructor({ db }: TenantDatabase, stream: OpenStream) {
     this.#db = db;
     this.#stream = stream;
   }
@@ -148,7 +148,7 @@ export class StageStream implements ChangeStream {
   async abandon(): Promise<void> {}
 
   /** The snapshot, if it is still this stream's. */
-  async #check(db: Kysely<Schema>): Promise<StoredSnapshot> {
+  async #check(db: Scoped): Promise<StoredSnapshot> {
     const { row, header } = this.#stream;
     const now = await currentRow(db, row);
     const name = `snapshot ${row.snapshot_id} of table ${header.tableId}`;

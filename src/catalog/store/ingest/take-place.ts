@@ -1,6 +1,5 @@
-import type { Kysely } from 'kysely';
 import { MARK_DELETING } from '../cleanup/delete-memberships.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { refuseNextPages } from '../files/recompute.ts';
 import { takeOut } from '../snapshots/drop-snapshot.ts';
 import { findSnapshotRow, type StoredSnapshot } from '../snapshots/snapshots.ts';
@@ -9,7 +8,7 @@ import { findSnapshotRow, type StoredSnapshot } from '../snapshots/snapshots.ts'
  * Drops the snapshot whose id a staged one has, in the transaction that makes the staged one visible: readers see the one or the other. Snapshots
  * that are based on the dropped one keep their files.
  */
-export async function takePlace(db: Kysely<Schema>, replacement: StoredSnapshot): Promise<void> {
+export async function takePlace(db: Scoped, replacement: StoredSnapshot): Promise<void> {
   const { snapshot_num, table_num, snapshot_id } = replacement;
   const other = await findSnapshotRow(db, table_num, snapshot_id);
   if (other) {

@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import {
   type JobChange,
@@ -12,9 +11,9 @@ import {
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { formatName, parseName } from '../../../names.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** Kinds of objects that have a name in the destination, and actions that need the name. */
 const NAMED = ['JOB_CHANGE_KIND_TABLE', 'JOB_CHANGE_KIND_VIEW'];
@@ -34,8 +33,8 @@ export async function recordJobChanges(db: Db, job: ReconcileJob, changes: reado
     const values = { destination, action, reason };
     await db
       .insertInto('job_changes')
-      .values({ job_id: job.jobId, kind, name, ...values })
-      .onConflict((conflict) => conflict.columns(['job_id', 'kind', 'name']).doUpdateSet(values))
+      .values({ tenant_id: db.tenant, job_id: job.jobId, kind, name, ...values })
+      .onConflict((conflict) => conflict.columns(['tenant_id', 'job_id', 'kind', 'name']).doUpdateSet(values))
       .execute();
   }
 }
@@ -49,6 +48,7 @@ async function refuseTakenDestination(
   const other = await db
     .selectFrom('job_changes')
     .select(['kind', 'name'])
+    .where('tenant_id', '=', db.tenant)
     .where('job_id', '=', jobId)
     .where('destination', '=', destination)
     .where('kind', 'in', NAMED)
@@ -73,7 +73,7 @@ export interface ChangeCursor {
 
 /** Lists a page of at most `size` changes after `after`, ordered by kind and name. */
 export async function listChanges(db: Db, jobId: string, size: number, after?: ChangeCursor): Promise<Page<JobChange>> {
-  let query = db.selectFrom('job_changes').selectAll().where('job_id', '=', jobId);
+  let query = db.selectFrom('job_changes').selectAll().where('tenant_id', '=', db.tenant).where('job_id', '=', jobId);
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'name'), '>', tuple(after.kind, after.name)));
   }

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { toDuration } from '../../../durations.ts';
 import {
   type JobOutcome,
@@ -9,9 +9,9 @@ import {
   jobResultToNumber,
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /**
  * Records what one step of a job did, by kind and name. A table may take several steps, on several workers at the same time, so each step
@@ -37,8 +37,15 @@ export async function recordOutcomes(
     };
     await db
       .insertInto('job_outcomes')
-      .values({ job_id: jobId, kind: jobChangeKindToJSON(outcome.kind), name: outcome.name, step, ...values })
-      .onConflict((conflict) => conflict.columns(['job_id', 'kind', 'name', 'step']).doUpdateSet(values))
+      .values({
+        tenant_id: db.tenant,
+        job_id: jobId,
+        kind: jobChangeKindToJSON(outcome.kind),
+        name: outcome.name,
+        step,
+        ...values,
+      })
+      .onConflict((conflict) => conflict.columns(['tenant_id', 'job_id', 'kind', 'name', 'step']).doUpdateSet(values))
       .execute();
   }
 }
@@ -56,7 +63,7 @@ export async function listOutcomes(
   size: number,
   after?: OutcomeCursor,
 ): Promise<Page<JobOutcome>> {
-  let query = db.selectFrom('job_outcomes').where('job_id', '=', jobId);
+  let query = db.selectFrom('job_outcomes').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId);
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'name'), '>', tuple(after.kind, after.name)));
   }

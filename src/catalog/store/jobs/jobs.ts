@@ -1,4 +1,4 @@
-import type { Insertable, Kysely, Selectable } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import { countersOf, isEnded } from '../../../contract/progress-message.ts';
 import { CodedError } from '../../../errors.ts';
 import { CaptureMode, captureModeFromJSON } from '../../../generated/reconciler/v1/capture.ts';
@@ -16,21 +16,21 @@ import {
   jobTriggerToJSON,
   type ReconcileJob,
 } from '../../../generated/reconciler/v1/jobs.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { date, ms } from '../database/json.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
-import type { JobRow, Schema } from '../database/schema.ts';
+import type { JobRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { greaterCounters, sameCounters } from './job-counters.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 export async function findJob(db: Db, jobId: string): Promise<ReconcileJob | undefined> {
   const row = await db
     .selectFrom('jobs')
     .selectAll()
+    .where('tenant_id', '=', db.tenant)
     .where('job_id', '=', jobId)
-    .where('tenant_id', '=', TENANT)
     .executeTakeFirst();
   return row && toMessage(row);
 }
@@ -69,7 +69,7 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
   const isQueued = job.state === JobState.JS_QUEUED;
   const row: Insertable<JobRow> & JobColumns = {
     job_id: job.jobId,
-    tenant_id: TENANT,
+    tenant_id: db.tenant,
     connector_id: job.connectorId,
     connector_name: job.connectorName || (stored?.connectorName ?? ''),
     state: jobStateToJSON(job.state),
@@ -91,21 +91,27 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
     retry_of_job_id: job.retryOfJobId || (stored?.retryOfJobId ?? ''),
     alert: null,
   };
-  const { job_id: _, alert: __, ...changes } = row;
+  const { tenant_id: _, job_id: __, alert: ___, ...changes } = row;
   await db
     .insertInto('jobs')
     .values(row)
-    .onConflict((conflict) => conflict.column('job_id').doUpdateSet(changes))
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'job_id']).doUpdateSet(changes))
     .execute();
   return toMessage(row);
 }
 
 /** Removes from a job's record what its former run left: the alert, the list of a dry run, and outcomes and failures that the job no longer counts. */
 async function forgetEnd(db: Db, job: ReconcileJob): Promise<void> {
-  await db.deleteFrom('job_changes').where('job_id', '=', job.jobId).execute();
-  await db.updateTable('jobs').set({ alert: null, report: 0 }).where('job_id', '=', job.jobId).execute();
-  const failures = db.deleteFrom('job_failures').where('job_id', '=', job.jobId);
-  if (!countsWrites(countersOf(job))) await db.deleteFrom('job_outcomes').where('job_id', '=', job.jobId).execute();
+  await db.deleteFrom('job_changes').where('tenant_id', '=', db.tenant).where('job_id', '=', job.jobId).execute();
+  await db
+    .updateTable('jobs')
+    .set({ alert: null, report: 0 })
+    .where('tenant_id', '=', db.tenant)
+    .where('job_id', '=', job.jobId)
+    .execute();
+  const failures = db.deleteFrom('job_failures').where('tenant_id', '=', db.tenant).where('job_id', '=', job.jobId);
+  if (!countsWrites(countersOf(job)))
+    await db.deleteFrom('job_outcomes').where('tenant_id', '=', db.tenant).where('job_id', '=', job.jobId).execute();
   const counted = countersOf(job).errors > 0n;
   // The failure of the job itself ended the former run, not this one.
   await (counted ? failures.where('kind', '=', 'JOB_FAILURE_KIND_JOB') : failures).execute();
@@ -131,7 +137,12 @@ export async function raiseCounters(
   const raised = greaterCounters(countersOf(before), counters);
   if (sameCounters(raised, countersOf(before))) return undefined;
   const json = JSON.stringify(JobCounters.toJSON(raised));
-  await db.updateTable('jobs').set({ counters: json }).where('job_id', '=', jobId).execute();
+  await db
+    .updateTable('jobs')
+    .set({ counters: json })
+    .where('tenant_id', '=', db.tenant)
+    .where('job_id', '=', jobId)
+    .execute();
   return { before, after: { ...before, counters: raised } };
 }
 
@@ -142,10 +153,10 @@ function recordedCounters(job: ReconcileJob, stored: ReconcileJob | undefined): 
 
 /** Deletes the record of a job that was never started. */
 export async function deleteJob(db: Db, jobId: string): Promise<void> {
-  await db.deleteFrom('job_failures').where('job_id', '=', jobId).execute();
-  await db.deleteFrom('job_changes').where('job_id', '=', jobId).execute();
-  await db.deleteFrom('job_outcomes').where('job_id', '=', jobId).execute();
-  await db.deleteFrom('jobs').where('job_id', '=', jobId).execute();
+  await db.deleteFrom('job_failures').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId).execute();
+  await db.deleteFrom('job_changes').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId).execute();
+  await db.deleteFrom('job_outcomes').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId).execute();
+  await db.deleteFrom('jobs').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId).execute();
   await deleteIdempotencyKeys(db, jobId);
 }
 
@@ -173,7 +184,7 @@ export async function listJobs(
   after?: JobCursor,
 ): Promise<Page<ReconcileJob>> {
   const { connectorId, states, createdAfter } = filter;
-  let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
+  let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', db.tenant);
   // An id, or the name under which the jobs were recorded.
   const column = /^con_[0-9a-z]{10,}$/.test(connectorId) ? 'connector_id' : 'connector_name';
   if (connectorId !== '') query = query.where(column, '=', connectorId);
@@ -181,7 +192,7 @@ export async function listJobs(
   if (createdAfter) {
     const created = db
       .selectFrom('jobs')
-      .where('tenant_id', '=', TENANT)
+      .where('tenant_id', '=', db.tenant)
       .where('created_at', '>=', createdAfter.getTime());
     // The first one by number, so that older jobs are not read; after the clock was set back, they may have any time.
     const first = created.select(({ fn }) => fn.min('job_num').as('first'));
@@ -193,7 +204,12 @@ export async function listJobs(
 }
 
 async function numberOf(db: Db, jobId: string): Promise<number> {
-  const row = await db.selectFrom('jobs').select('job_num').where('job_id', '=', jobId).executeTakeFirst();
+  const row = await db
+    .selectFrom('jobs')
+    .select('job_num')
+    .where('tenant_id', '=', db.tenant)
+    .where('job_id', '=', jobId)
+    .executeTakeFirst();
   if (row) return row.job_num;
   throw new CodedError(
     'NOT_FOUND',
@@ -206,6 +222,7 @@ export async function unfinishedJobs(db: Db, connectorId: string, limit: number)
   const rows = await db
     .selectFrom('jobs')
     .select('job_id')
+    .where('tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .where('state', 'in', ['JS_QUEUED', 'JS_RUNNING'])
     .orderBy('job_num', 'desc')
@@ -223,6 +240,7 @@ export async function waitingJobs(db: Db, connectorId: string, limit: number): P
     .selectFrom('jobs')
     .innerJoin('connectors', 'connectors.connector_id', 'jobs.connector_id')
     .selectAll('jobs')
+    .where('jobs.tenant_id', '=', db.tenant)
     .where('jobs.connector_id', '=', connectorId)
     .where('jobs.state', '=', 'JS_QUEUED')
     .whereRef('connectors.running_job_id', '!=', 'jobs.job_id')
@@ -238,6 +256,7 @@ export async function markCancelling(db: Db, jobId: string): Promise<void> {
   await db
     .updateTable('jobs')
     .set({ phase: CANCELLING })
+    .where('tenant_id', '=', db.tenant)
     .where('job_id', '=', jobId)
     .where('state', '=', 'JS_QUEUED')
     .execute();
@@ -254,21 +273,27 @@ export async function putFailures(db: Db, jobId: string, failures: readonly JobF
     };
     await db
       .insertInto('job_failures')
-      .values({ job_id: jobId, table_name: table, ...values })
-      .onConflict((conflict) => conflict.columns(['job_id', 'table_name']).doUpdateSet(values))
+      .values({ tenant_id: db.tenant, job_id: jobId, table_name: table, ...values })
+      .onConflict((conflict) => conflict.columns(['tenant_id', 'job_id', 'table_name']).doUpdateSet(values))
       .execute();
   }
 }
 
 /** The distinct kinds of a job's failures. */
 export async function failureKinds(db: Db, jobId: string): Promise<JobFailureKind[]> {
-  const rows = await db.selectFrom('job_failures').select('kind').distinct().where('job_id', '=', jobId).execute();
+  const rows = await db
+    .selectFrom('job_failures')
+    .select('kind')
+    .distinct()
+    .where('tenant_id', '=', db.tenant)
+    .where('job_id', '=', jobId)
+    .execute();
   return rows.map(({ kind }) => jobFailureKindFromJSON(kind));
 }
 
 /** Lists a page of at most `size` failures after `after`, ordered by table. */
 export async function listFailures(db: Db, jobId: string, size: number, after?: string): Promise<Page<JobFailure>> {
-  let query = db.selectFrom('job_failures').selectAll().where('job_id', '=', jobId);
+  let query = db.selectFrom('job_failures').selectAll().where('tenant_id', '=', db.tenant).where('job_id', '=', jobId);
   if (after !== undefined) query = query.where('table_name', '>', after);
   const bytes = bytesOf('table_name', 'code', 'message');
   return mapPage(await readPage(query.orderBy('table_name'), bytes, size), (row) => ({

@@ -1,15 +1,14 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Catalog } from '../../../generated/reconciler/v1/catalogs.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
-import type { CatalogRow, Schema } from '../database/schema.ts';
+import type { CatalogRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** @throws CodedError ALREADY_EXISTS */
 export async function insertCatalog(db: Db, catalog: Pick<Catalog, 'displayName' | 'description' | 'properties'>) {
@@ -17,7 +16,7 @@ export async function insertCatalog(db: Db, catalog: Pick<Catalog, 'displayName'
   const now = Date.now();
   const row: CatalogRow = {
     catalog_id: newId('cat'),
-    tenant_id: TENANT,
+    tenant_id: db.tenant,
     display_name: catalog.displayName,
     description: catalog.description,
     properties: JSON.stringify(catalog.properties),
@@ -34,8 +33,8 @@ export async function getCatalog(db: Db, id: string): Promise<Catalog> {
   const row = await db
     .selectFrom('catalogs')
     .selectAll()
+    .where('tenant_id', '=', db.tenant)
     .where('catalog_id', '=', id)
-    .where('tenant_id', '=', TENANT)
     .executeTakeFirst();
   if (!row) throw notFound('catalog', id);
   return toMessage(row);
@@ -45,7 +44,7 @@ export async function findCatalogByName(db: Db, name: string): Promise<Catalog |
   const row = await db
     .selectFrom('catalogs')
     .selectAll()
-    .where('tenant_id', '=', TENANT)
+    .where('tenant_id', '=', db.tenant)
     .where('display_name', '=', name)
     .executeTakeFirst();
   return row && toMessage(row);
@@ -53,7 +52,7 @@ export async function findCatalogByName(db: Db, name: string): Promise<Catalog |
 
 /** Lists a page of at most `size` catalogs after `after`, ordered by display name. */
 export async function listCatalogs(db: Db, size: number, after?: string): Promise<Page<Catalog>> {
-  let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', TENANT);
+  let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', db.tenant);
   if (after !== undefined) query = query.where('display_name', '>', after);
   const bytes = bytesOf('display_name', 'description', 'properties');
   return mapPage(await readPage(query.orderBy('display_name'), bytes, size), toMessage);
@@ -69,7 +68,12 @@ export async function updateCatalog(db: Db, catalog: Catalog): Promise<Catalog> 
     updated_at: Date.now(),
     etag: newEtag(),
   };
-  await db.updateTable('catalogs').set(changed).where('catalog_id', '=', catalog.catalogId).execute();
+  await db
+    .updateTable('catalogs')
+    .set(changed)
+    .where('tenant_id', '=', db.tenant)
+    .where('catalog_id', '=', catalog.catalogId)
+    .execute();
   return getCatalog(db, catalog.catalogId);
 }
 
@@ -78,6 +82,7 @@ export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
   const held = await db
     .selectFrom('namespaces')
     .select('namespace_id')
+    .where('tenant_id', '=', db.tenant)
     .where('catalog_id', '=', catalog.catalogId)
     .executeTakeFirst();
   if (held) {
@@ -86,7 +91,11 @@ export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
       `catalog '${catalog.displayName}' (${catalog.catalogId}) still holds namespaces: delete them first`,
     );
   }
-  await db.deleteFrom('catalogs').where('catalog_id', '=', catalog.catalogId).execute();
+  await db
+    .deleteFrom('catalogs')
+    .where('tenant_id', '=', db.tenant)
+    .where('catalog_id', '=', catalog.catalogId)
+    .execute();
   await deleteIdempotencyKeys(db, catalog.catalogId);
 }
 

@@ -1,19 +1,18 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
-import type { NamespaceRow, Schema } from '../database/schema.ts';
+import type { NamespaceRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { getCatalog } from './catalogs.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** @throws CodedError NOT_FOUND for the catalog, ALREADY_EXISTS for the path */
 export async function insertNamespace(
@@ -29,7 +28,7 @@ export async function insertNamespace(
   const now = Date.now();
   const row: NamespaceRow = {
     namespace_id: newId('ns'),
-    tenant_id: TENANT,
+    tenant_id: db.tenant,
     catalog_id: namespace.catalogId,
     path_key: pathKey(namespace.path),
     description: namespace.description,
@@ -44,7 +43,7 @@ export async function insertNamespace(
 
 /** @throws CodedError NOT_FOUND */
 export async function getNamespace(db: Db, id: string): Promise<Namespace> {
-  const [row] = await byId(db, id, TENANT);
+  const [row] = await byId(db, id, db.tenant);
   if (!row) throw notFound('namespace', id);
   return toMessage(row);
 }
@@ -61,6 +60,7 @@ export async function findNamespace(
   const row = await db
     .selectFrom('namespaces')
     .selectAll()
+    .where('tenant_id', '=', db.tenant)
     .where('catalog_id', '=', catalogId)
     .where('path_key', '=', pathKey(path))
     .executeTakeFirst();
@@ -73,6 +73,7 @@ export async function namespacePaths(db: Db, ids: readonly string[]): Promise<Ma
   const rows = await db
     .selectFrom('namespaces')
     .select(['namespace_id', 'path_key'])
+    .where('tenant_id', '=', db.tenant)
     .where('namespace_id', 'in', [...ids])
     .execute();
   return new Map(rows.map((row) => [row.namespace_id, pathOfKey(row.path_key)]));
@@ -86,7 +87,11 @@ export async function listNamespaces(
   size: number,
   after?: readonly string[],
 ): Promise<Page<Namespace>> {
-  let query = db.selectFrom('namespaces').selectAll().where('catalog_id', '=', catalogId);
+  let query = db
+    .selectFrom('namespaces')
+    .selectAll()
+    .where('tenant_id', '=', db.tenant)
+    .where('catalog_id', '=', catalogId);
   if (parent.length > 0) {
     const { from, to } = subtree(parent);
     query = query.where('path_key', '>=', from).where('path_key', '<', to);
@@ -103,7 +108,12 @@ export async function updateNamespace(db: Db, namespace: Namespace): Promise<Nam
     updated_at: Date.now(),
     etag: newEtag(),
   };
-  await db.updateTable('namespaces').set(changed).where('namespace_id', '=', namespace.namespaceId).execute();
+  await db
+    .updateTable('namespaces')
+    .set(changed)
+    .where('tenant_id', '=', db.tenant)
+    .where('namespace_id', '=', namespace.namespaceId)
+    .execute();
   return getNamespace(db, namespace.namespaceId);
 }
 
@@ -121,7 +131,11 @@ export async function deleteNamespace(db: Db, namespace: Namespace): Promise<voi
         `'${held.name}': delete them first`,
     );
   }
-  await db.deleteFrom('namespaces').where('namespace_id', '=', namespace.namespaceId).execute();
+  await db
+    .deleteFrom('namespaces')
+    .where('tenant_id', '=', db.tenant)
+    .where('namespace_id', '=', namespace.namespaceId)
+    .execute();
   await deleteIdempotencyKeys(db, namespace.namespaceId);
 }
 

@@ -1,14 +1,13 @@
-import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import { DELETING_KEY, deleteMemberships, MARK_DELETING } from '../cleanup/delete-memberships.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import { freePosition, newPosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { currentRow, findBase, positionOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 /**

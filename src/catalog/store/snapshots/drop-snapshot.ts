@@ -1,11 +1,10 @@
-import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { findSnapshotRow, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** An expired snapshot of a connector's table. */
 export interface ExpiredSnapshot {
@@ -38,6 +37,7 @@ export async function listExpiredSnapshots(
     .innerJoin('tables', 'tables.table_id', 'bindings.object_id')
     .innerJoin('snapshots', 'snapshots.table_num', 'tables.table_num')
     .select(['table_id', 'upstream_path_key', 'upstream_name', 'snapshot_id', 'snapshot_num'])
+    .where('bindings.tenant_id', '=', db.tenant)
     .where('connector_id', '=', connectorId)
     .where('bindings.kind', '=', ObjectKind.OBJECT_KIND_TABLE)
     .where('published', 'is not', null)

@@ -1,6 +1,5 @@
-import type { Kysely } from 'kysely';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
-import type { Schema } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import { basePositionOf, isSamePosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
@@ -8,7 +7,7 @@ import { restage } from './delete-snapshot.ts';
 import { isAnother } from './snapshot-identity.ts';
 import { columnsOf, findBase, findSnapshotRow, insertSnapshot, positionOf, type StoredSnapshot } from './snapshots.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 export interface EnsuredSnapshot {

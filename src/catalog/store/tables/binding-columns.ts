@@ -1,14 +1,14 @@
-import type { Insertable, Kysely, Selectable, Updateable } from 'kysely';
+import type { Insertable, Selectable, Updateable } from 'kysely';
 import type { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { TableUpstream } from '../../../generated/reconciler/v1/tables.ts';
 import { upstreamNameHash } from '../../../upstream-name-hash.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { compiledWrite } from '../database/compiled-query.ts';
 import { date, ms } from '../database/json.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
-import type { BindingRow, Schema } from '../database/schema.ts';
+import type { BindingRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 
 /** The columns of a binding that are joined to rows of tables and views. */
 export const BINDING_COLUMNS = [
@@ -72,12 +72,16 @@ export async function insertBinding(
   objectId: string,
   columns: BindingColumns,
 ): Promise<void> {
-  await insert(db, { object_id: objectId, ...newBindingColumns(kind, columns) });
+  await insert(db, { object_id: objectId, ...newBindingColumns(db.tenant, kind, columns) });
 }
 
 /** The columns of a new binding, apart from the object's id. */
-export function newBindingColumns(kind: ObjectKind, columns: BindingColumns): Omit<BindingRow, 'object_id'> {
-  return { tenant_id: TENANT, kind, ...columns, name_hash: nameHash(columns) };
+export function newBindingColumns(
+  tenant: string,
+  kind: ObjectKind,
+  columns: BindingColumns,
+): Omit<BindingRow, 'object_id'> {
+  return { tenant_id: tenant, kind, ...columns, name_hash: nameHash(columns) };
 }
 
 const insert = compiledWrite((db, row: Insertable<BindingRow>) => db.insertInto('bindings').values(row));
@@ -110,15 +114,15 @@ function nameHash({ upstream_path_key, upstream_name }: BindingColumns): bigint 
 }
 
 export async function updateBinding(db: Db, objectId: string, changes: Updateable<BindingRow>): Promise<void> {
-  await update(db, changes, objectId);
+  await update(db, changes, objectId, db.tenant);
 }
 
-const update = compiledWrite((db, row: Updateable<BindingRow>, objectId: string) =>
-  db.updateTable('bindings').set(row).where('object_id', '=', objectId),
+const update = compiledWrite((db, row: Updateable<BindingRow>, objectId: string, tenant: string) =>
+  db.updateTable('bindings').set(row).where('object_id', '=', objectId).where('tenant_id', '=', tenant),
 );
 
 export async function deleteBinding(db: Db, objectId: string): Promise<void> {
-  await db.deleteFrom('bindings').where('object_id', '=', objectId).execute();
+  await db.deleteFrom('bindings').where('tenant_id', '=', db.tenant).where('object_id', '=', objectId).execute();
 }
 
 /** The values that differ from the row's. */

@@ -10,7 +10,6 @@ import {
 } from '../../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
@@ -18,6 +17,7 @@ import { jsonMap } from '../database/json.ts';
 import { bytesOf, readCut } from '../database/page-cut.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
 import {
@@ -31,7 +31,7 @@ import {
 } from './binding-columns.ts';
 import { findSchema, putSchema } from './table-schemas.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 const TABLE = ObjectKind.OBJECT_KIND_TABLE;
 /** A table's row with its namespace's path and its binding. */
 export type StoredTable = Selectable<TableRow> & JoinedBinding & { path_key: string };
@@ -56,7 +56,11 @@ export async function insertFreeTable(
 ): Promise<StoredTable> {
   await nameObject(db, table.namespaceId, table.name, tableId);
   const tableNum = await newContents(db, tableId);
-  const row: TableRow = { ...newTableColumns(tableId, table), table_num: tableNum, catalog_id: namespace.catalogId };
+  const row: TableRow = {
+    ...newTableColumns(db.tenant, tableId, table),
+    table_num: tableNum,
+    catalog_id: namespace.catalogId,
+  };
   await insert(db, row);
   const binding = table.upstream && bindingColumns(table.upstream);
   if (binding) await insertBinding(db, TABLE, tableId, binding);
@@ -65,11 +69,15 @@ export async function insertFreeTable(
 }
 
 /** The columns of a new table, apart from those that other rows determine. */
-export function newTableColumns(tableId: string, table: NewTable): Omit<TableRow, 'table_num' | 'catalog_id'> {
+export function newTableColumns(
+  tenant: string,
+  tableId: string,
+  table: NewTable,
+): Omit<TableRow, 'table_num' | 'catalog_id'> {
   const now = Date.now();
   return {
     table_id: tableId,
-    tenant_id: TENANT,
+    tenant_id: tenant,
     namespace_id: table.namespaceId,
     name: table.name,
     description: table.description,
@@ -101,17 +109,17 @@ const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents
   db.insertInto('table_contents').values(row).returning('table_num'),
 );
 
-function select(db: Db) {
+function select(db: Kysely<Schema>, tenant: string) {
   return db
     .selectFrom('tables')
     .innerJoin('namespaces', 'namespaces.namespace_id', 'tables.namespace_id')
     .leftJoin('bindings', 'bindings.object_id', 'tables.table_id')
     .selectAll('tables')
     .select(['namespaces.path_key', ...BINDING_COLUMNS])
-    .where('tables.tenant_id', '=', TENANT);
+    .where('tables.tenant_id', '=', tenant);
 }
 
-const byId = compiledQuery((db, _tenant: string, id: string) => select(db).where('tables.table_id', '=', id));
+const byId = compiledQuery((db, tenant: string, id: string) => select(db, tenant).where('tables.table_id', '=', id));
 
 /** @throws CodedError NOT_FOUND */
 export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
@@ -121,7 +129,7 @@ export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
 }
 
 export async function findTableRow(db: Db, id: string): Promise<StoredTable | undefined> {
-  return (await byId(db, TENANT, id))[0];
+  return (await byId(db, db.tenant, id))[0];
 }
 
 /** @throws CodedError NOT_FOUND */
@@ -137,6 +145,7 @@ export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   const incomplete = await db
     .selectFrom('bindings')
     .select('object_id')
+    .where('tenant_id', '=', db.tenant)
     .where('object_id', '=', objectId)
     .where('kind', '=', TABLE)
     .where('connector_id', 'is not', null)
@@ -152,7 +161,7 @@ const LARGE_COLUMNS = [
 
 /** Lists a page of at most `size` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
 export async function listTables(db: Db, namespaceId: string, size: number, after = '') {
-  const query = select(db)
+  const query = select(db, db.tenant)
     .where('tables.namespace_id', '=', namespaceId)
     .where('tables.name', '>', after)
     .where((eb) => eb.or([eb('bindings.connector_id', 'is', null), eb('bindings.fingerprint', '!=', '')]))
@@ -177,11 +186,11 @@ export async function listTables(db: Db, namespaceId: string, size: number, afte
 
 /** Changes columns and gives the table a new etag. */
 export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
-  await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId);
+  await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId, db.tenant);
 }
 
-const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
-  db.updateTable('tables').set(row).where('table_id', '=', tableId),
+const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string, tenant: string) =>
+  db.updateTable('tables').set(row).where('table_id', '=', tableId).where('tenant_id', '=', tenant),
 );
 
 /** Moves a table to a namespace and name. The name must be free in that namespace. */
@@ -195,7 +204,7 @@ export async function moveTable(db: Db, tableId: string, namespaceId: string, ca
 export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
   await unnameObject(db, tableId);
   await deleteBinding(db, tableId);
-  await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
+  await db.deleteFrom('tables').where('tenant_id', '=', db.tenant).where('table_id', '=', tableId).execute();
   await dropContents(db, tableNum);
   await deleteIdempotencyKeys(db, tableId);
 }

@@ -1,15 +1,15 @@
-import type { Kysely, Selectable, Updateable } from 'kysely';
+import type { Selectable, Updateable } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { TableUpstream } from '../../../generated/reconciler/v1/tables.ts';
 import { View } from '../../../generated/reconciler/v1/views.ts';
 import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
-import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { bytesOf, mapPage, readPage } from '../database/page-cut.ts';
 import { pathOfKey } from '../database/path-key.ts';
-import type { Schema, ViewRow } from '../database/schema.ts';
+import type { ViewRow } from '../database/schema.ts';
+import type { Scoped } from '../database/scoped.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
 import {
@@ -23,7 +23,7 @@ import {
 } from './binding-columns.ts';
 import { schemaMessage } from './table-schemas.ts';
 
-type Db = Kysely<Schema>;
+type Db = Scoped;
 const VIEW = ObjectKind.OBJECT_KIND_VIEW;
 
 /** A view's row with its namespace's path and its binding. */
@@ -41,7 +41,7 @@ export async function insertView(db: Db, view: View): Promise<View> {
     .insertInto('views')
     .values({
       view_id: viewId,
-      tenant_id: TENANT,
+      tenant_id: db.tenant,
       catalog_id: namespace.catalogId,
       namespace_id: namespace.namespaceId,
       name: view.name,
@@ -67,7 +67,7 @@ function select(db: Db) {
     .leftJoin('bindings', 'bindings.object_id', 'views.view_id')
     .selectAll('views')
     .select(['namespaces.path_key', ...BINDING_COLUMNS])
-    .where('views.tenant_id', '=', TENANT);
+    .where('views.tenant_id', '=', db.tenant);
 }
 
 /** @throws CodedError NOT_FOUND */
@@ -106,6 +106,7 @@ export async function updateViewRow(db: Db, viewId: string, changes: Updateable<
   await db
     .updateTable('views')
     .set({ ...changes, updated_at: Date.now(), etag: newEtag() })
+    .where('tenant_id', '=', db.tenant)
     .where('view_id', '=', viewId)
     .execute();
 }
@@ -120,7 +121,7 @@ export async function moveView(db: Db, viewId: string, namespaceId: string, cata
 export async function deleteView(db: Db, id: string): Promise<void> {
   await unnameObject(db, id);
   await deleteBinding(db, id);
-  await db.deleteFrom('views').where('view_id', '=', id).execute();
+  await db.deleteFrom('views').where('tenant_id', '=', db.tenant).where('view_id', '=', id).execute();
   await deleteIdempotencyKeys(db, id);
 }
 
