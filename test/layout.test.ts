@@ -25,7 +25,7 @@ const CATALOG_LAYERS = [
   ['server'],
   ['bindings', 'reconciliation', 'statistics'],
   ['connectors', 'schedules', 'ingest'],
-  ['jobs', 'tables', 'snapshots', 'plans', 'names', 'audit', 'tenants'],
+  ['jobs', 'tables', 'snapshots', 'plans', 'names', 'audit', 'tenants', 'tokens'],
   ['reading', 'validation'],
   ['auth', 'limits'],
   ['rpc'],
@@ -39,7 +39,7 @@ const STORE_LAYERS = [
   ['files'],
   ['snapshots', 'bindings'],
   ['tables', 'cleanup'],
-  ['namespaces', 'connectors', 'jobs', 'lineage', 'clock', 'backup', 'audit', 'tenants'],
+  ['namespaces', 'connectors', 'jobs', 'lineage', 'clock', 'backup', 'audit', 'tenants', 'tokens'],
   ['database'],
 ];
 /** Code that runs in Temporal's workflow sandbox or describes data exchanged through Temporal has few dependencies. */

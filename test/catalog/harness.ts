@@ -124,7 +124,10 @@ export const refusal = (code: string, text: string) => ({ code, message: expect.
 
 type Aside = Partial<
   Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress' | 'retention' | 'authenticate' | 'audit'>
->;
+> & {
+  /** Calls need a token, and the owner's is in the directory's file `token`. */
+  ownerToken?: boolean;
+};
 
 /** A catalog service on a database file of its own. */
 export class TestCatalog implements AsyncDisposable {
@@ -154,7 +157,7 @@ export class TestCatalog implements AsyncDisposable {
     const logger = pino({ level: 'debug' }, { write: (line: string) => this.#logged(line) });
     const address = '127.0.0.1:0';
     this.#running = await startCatalog({
-      authenticate: anyone,
+      authenticate: this.#requested.ownerToken ? { ownerTokenFile: join(this.directory, 'token') } : anyone,
       ...this.#requested,
       address,
       databaseFile: this.file,

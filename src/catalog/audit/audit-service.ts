@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CodedError } from '../../errors.ts';
 import type { AuditEvent, AuditServiceImplementation } from '../../generated/reconciler/v1/audit.ts';
 import { isAllowed } from '../auth/permissions.ts';
-import { roleToProto } from '../auth/role-proto.ts';
+import { rolesToProto } from '../auth/roles.ts';
 import type { CatalogDeps } from '../core/ports.ts';
 import { currentCall } from '../identity/current-call.ts';
 import type { Role } from '../identity/principal.ts';
@@ -54,7 +54,7 @@ function eventMessage(row: StoredAuditEvent): AuditEvent {
     tenantId: row.tenant_id,
     subject: row.subject,
     issuer: row.issuer,
-    roles: (JSON.parse(row.roles) as Role[]).map(roleToProto),
+    roles: rolesToProto(JSON.parse(row.roles) as Role[]),
     method: row.method,
     resource: row.resource,
     allowed: row.allowed === 1,

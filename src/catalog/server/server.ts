@@ -10,6 +10,7 @@ import { type HttpEndpoint, serveHttp } from '../../telemetry/http/http-endpoint
 import { currentTracing } from '../../telemetry/tracing/tracing.ts';
 import { type AuditLog, createAuditLog } from '../audit/audit-log.ts';
 import { type AuditScope, auditCalls, auditRefusal } from '../audit/audit-middleware.ts';
+import { acceptTokens, type TokenOptions } from '../auth/accept-tokens.ts';
 import { type Authenticate, authorizeCalls } from '../auth/authorize-middleware.ts';
 import { createDeletions } from '../connectors/delete-connector.ts';
 import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
@@ -43,8 +44,8 @@ export interface CatalogOptions extends JobSources {
   address: string;
   /** A path, or `:memory:`. */
   databaseFile: string;
-  /** Determines who is calling. */
-  authenticate: Authenticate;
+  /** Determines who is calling, or which tokens do. */
+  authenticate: Authenticate | TokenOptions;
   /** Which calls are recorded besides those that are refused; `writes` by default. */
   audit?: AuditScope;
   logger: Logger;
@@ -152,10 +153,12 @@ async function start(
   const audit = createAuditLog({ db }, logger);
   parts.push(() => audit.stop());
   const health = HealthState();
+  const { authenticate: identity } = options;
+  const authenticate = typeof identity === 'function' ? identity : await acceptTokens(identity, { db, logger });
   const server = buildServer(
     { ...common, deletions },
     temporal,
-    { authenticate: options.authenticate, audit, auditScope: options.audit ?? 'writes' },
+    { authenticate, audit, auditScope: options.audit ?? 'writes' },
     health,
     metrics,
   );

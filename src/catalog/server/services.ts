@@ -14,6 +14,7 @@ import { SnapshotsDefinition } from '../../generated/reconciler/v1/snapshots.ts'
 import { TableStatisticsDefinition } from '../../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../../generated/reconciler/v1/tables.ts';
 import { TenantsDefinition } from '../../generated/reconciler/v1/tenants.ts';
+import { TokensDefinition } from '../../generated/reconciler/v1/tokens.ts';
 import { ViewsDefinition } from '../../generated/reconciler/v1/views.ts';
 import { createAuditService } from '../audit/audit-service.ts';
 import { createBindingsService } from '../bindings/bindings-service.ts';
@@ -36,6 +37,7 @@ import { createStatisticsService, statisticsDefinition } from '../statistics/sta
 import { createTablesService } from '../tables/tables-service.ts';
 import { createViewsService } from '../tables/views-service.ts';
 import { createTenantsService } from '../tenants/tenants-service.ts';
+import { createTokensService } from '../tokens/tokens-service.ts';
 import { createTenantServices, type Implementations } from './tenant-services.ts';
 
 /** Full names of the services, for health checks and reflection. */
@@ -55,6 +57,7 @@ export const SERVICE_NAMES: readonly string[] = [
   TableStatisticsDefinition,
   TablesDefinition,
   TenantsDefinition,
+  TokensDefinition,
   ViewsDefinition,
 ].map((definition) => definition.fullName);
 
@@ -76,6 +79,7 @@ export function addServices(server: { add: unknown }, deps: CatalogDeps, forgetJ
     forgetJobs(tenant);
   };
   registrar.add(lenientDefinition(AuditDefinition), createAuditService({ db }) as never);
+  registrar.add(lenientDefinition(TokensDefinition), createTokensService({ db, logger: deps.logger }) as never);
   registrar.add(lenientDefinition(TenantsDefinition), createTenantsService({ db, onChange }) as never);
 }
 

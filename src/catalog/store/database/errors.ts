@@ -1,6 +1,16 @@
 import { CodedError } from '../../../errors.ts';
 
-export type Kind = 'catalog' | 'namespace' | 'table' | 'view' | 'connector' | 'snapshot' | 'job' | 'schema';
+export type Kind =
+  | 'tenant'
+  | 'token'
+  | 'catalog'
+  | 'namespace'
+  | 'table'
+  | 'view'
+  | 'connector'
+  | 'snapshot'
+  | 'job'
+  | 'schema';
 
 export function notFound(kind: Kind, id: string): CodedError {
   return new CodedError('NOT_FOUND', `${kind} ${id} does not exist`);

@@ -1,0 +1,38 @@
+import type { CallContext } from 'nice-grpc';
+import type { Logger } from 'pino';
+import type { AllTenants } from '../store/database/scoped.ts';
+import { acceptApiTokens } from './api-tokens.ts';
+import type { Authenticate } from './authorize-middleware.ts';
+import { ensureOwnerToken } from './owner-token.ts';
+import { tokenMissing, tokenRefused } from './unauthenticated.ts';
+
+/** Which tokens a catalog accepts besides those that it has created. */
+export interface TokenOptions {
+  /** Where the catalog keeps the token of its owner. Absent: it creates none. */
+  ownerTokenFile?: string;
+}
+
+/** Longer tokens are refused unread. */
+const MAX_TOKEN = 16 * 1024;
+
+/** Determines who is calling by the token in the metadata `authorization`. */
+export async function acceptTokens(
+  { ownerTokenFile: file }: TokenOptions,
+  deps: { db: AllTenants; logger: Logger },
+): Promise<Authenticate> {
+  if (file !== undefined) await ensureOwnerToken({ ...deps, file, hasIssuers: false });
+  const ofApiToken = acceptApiTokens(deps);
+  return async (context) => {
+    const token = bearerToken(context);
+    return ofApiToken(token);
+  };
+}
+
+/** @throws CodedError UNAUTHENTICATED if the call has none, or more than one */
+function bearerToken({ metadata }: CallContext): string {
+  const [header, ...others] = metadata.getAll('authorization');
+  if (header === undefined) throw tokenMissing();
+  const [, token] = /^bearer +(\S+) *$/i.exec(String(header).slice(0, MAX_TOKEN + 1)) ?? [];
+  if (token === undefined || others.length > 0 || header.length > MAX_TOKEN) throw tokenRefused();
+  return token;
+}
