@@ -1,12 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
 import type { HeartbeatDetails, MissingInput, MissingOutcome } from '../contract/activities.ts';
+import { missingPolicy } from '../contract/missing-policy.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/object-changes.ts';
 import { NamespaceProof } from './listing/namespace-proof.ts';
 import { openBindings } from './missing/bindings.ts';
 import { listingOf, markMissing } from './missing/mark-missing.ts';
-import { missingPolicy } from './missing/missing-policy.ts';
 import { isNothingGone } from './missing/nothing-gone.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';

@@ -11,7 +11,7 @@ import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import type { EndJobResponse } from '../../src/generated/reconciler/internal/v1/reconciliation.ts';
-import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FakeSchedules } from './schedules/fake-schedules.ts';
 
@@ -118,6 +118,11 @@ export const connectorSpec = (fields: object = {}) => ({
   uri: 'file:///warehouse',
   ...fields,
 });
+
+/** Fields of a connector that drops what is gone upstream, as soon as a job asks for it. */
+export const DROPS = {
+  policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n, nanos: 0 } } },
+};
 
 /** Matches a result of `failure` by its code and a part of its message. */
 export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });

@@ -219,11 +219,14 @@ const { file } = fromBinary(FileDescriptorSetSchema, readDescriptorSet() as Uint
 const messages = new Map(
   file.flatMap(({ package: name, messageType }) => messageType.map((message) => [`.${name}.${message.name}`, message])),
 );
+/** A page of a thousand has less: a token has at most 20 tenants and 200 characters of text. */
+const SMALL = ['ListTokens'];
 const LISTS = file
   .flatMap(({ service }) => service)
   .flatMap(({ method }) => method)
   .filter(({ outputType }) => messages.get(outputType)?.field.some((field) => field.name === 'next_page_token'))
-  .map(({ name }) => name);
+  .map(({ name }) => name)
+  .filter((name) => !SMALL.includes(name));
 
 it('every RPC that lists something is tested here', () => {
   expect(LISTS.sort()).toEqual(Object.keys(RECIPES).sort());

@@ -1,8 +1,8 @@
 import type { ResolvedConnector } from '../../contract/activities.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
+import { missingPolicy } from '../../contract/missing-policy.ts';
 import { CodedError } from '../../errors.ts';
 import { type Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
-import { missingPolicy } from '../missing/missing-policy.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import { describeError } from '../runtime/failures.ts';
 

@@ -1,9 +1,9 @@
 import type { TableOutcome } from '../../contract/activities.ts';
+import { missingPolicy } from '../../contract/missing-policy.ts';
 import { CodedError } from '../../errors.ts';
 import type { NotATableError } from '../../formats/not-a-table.ts';
 import { goneChange } from '../dry-run/object-changes.ts';
 import { lookUpBindings, openBindings } from '../missing/bindings.ts';
-import { missingPolicy } from '../missing/missing-policy.ts';
 import { resolveCaptureOptions } from '../options/capture-options.ts';
 import { tableText } from '../options/destination.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';

@@ -1,10 +1,10 @@
 import type { CaptureOverrides } from '../../contract/activities.ts';
+import { missingPolicy } from '../../contract/missing-policy.ts';
 import { addToChecksum, type NameChecksum } from '../../contract/name-checksum.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { resolveCaptureOptions } from '../options/capture-options.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import { countBindings, type Objects } from './bindings.ts';
-import { missingPolicy } from './missing-policy.ts';
 
 /** Whether the connector's runs mark what is gone. If a single table is selected, nothing is listed; its ingest fails if it is gone. */
 function marksMissing(connector: Connector, overrides: CaptureOverrides): boolean {

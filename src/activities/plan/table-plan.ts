@@ -1,9 +1,9 @@
 import type { CaptureOptions } from '../../contract/activities.ts';
 import { UNFINISHED } from '../../contract/fingerprints.ts';
+import { missingPolicy } from '../../contract/missing-policy.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { SnapshotRefType, type Table } from '../../generated/reconciler/v1/tables.ts';
 import { type NdvOptions, ndvOptions } from '../../stats/statistics-options.ts';
-import { missingPolicy } from '../missing/missing-policy.ts';
 import { optionsFor, resolveCaptureOptions } from '../options/capture-options.ts';
 import { coverageAfter } from '../options/coverage.ts';
 import { destinationOf, type TableDestination } from '../options/destination.ts';

@@ -36,7 +36,8 @@ type Definition =
   | typeof TokensDefinition
   | typeof ViewsDefinition;
 
-type MethodOf<D> = D extends { fullName: infer Name extends string; methods: infer Methods }
+/** The paths of the RPCs of services. */
+export type MethodOf<D> = D extends { fullName: infer Name extends string; methods: infer Methods }
   ? {
       [Key in keyof Methods]: Methods[Key] extends { name: infer M extends string } ? `/${Name}/${M}` : never;
     }[keyof Methods]

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { missingPolicy } from '../../contract/missing-policy.ts';
 import { durationSeconds } from '../../durations.ts';
 import {
   type BindingsServiceImplementation,
@@ -9,7 +10,9 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { countBindings, listBindings, lookupBindings, markMissing } from '../store/bindings/bindings.ts';
+import { addMarked } from '../store/bindings/missing-share.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
+import { currentClaim } from '../store/database/claim-fence.ts';
 import { write } from '../store/database/transaction.ts';
 import { createEnsureRpcs } from './ensure-rpcs.ts';
 import { createReadBoundTable } from './read-bound-table.ts';
@@ -57,8 +60,13 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
       checkRequest(connectorId, kind, 'object_ids', objectIds);
       const now = await clock.now();
       const marked = await write(db, async (trx) => {
-        await getConnector(trx, connectorId);
-        return markMissing(trx, kind, connectorId, objectIds, now);
+        const connector = await getConnector(trx, connectorId);
+        const count = await markMissing(trx, kind, connectorId, objectIds, now);
+        const { maxShare } = missingPolicy(connector);
+        const limit = { connectorId, connectorName: connector.displayName, maxShare };
+        // Without a claim, no job is known whose share it could be; see `requireClaimOn`.
+        if (currentClaim()) await addMarked(trx, limit, kind, count);
+        return count;
       });
       return { marked: BigInt(marked) };
     },

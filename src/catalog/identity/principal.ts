@@ -28,6 +28,11 @@ export const ANYONE: Principal = {
   roles: ['admin', 'worker', 'platform'],
 };
 
+/** Whether the catalog does not know who is calling, since it does not authenticate. */
+export function isAnyone(principal: Principal): boolean {
+  return principal === ANYONE;
+}
+
 /** Whether the principal's roles apply in the tenant. */
 export function isMember({ tenants }: Principal, tenant: string): boolean {
   return tenants.includes(ALL_TENANTS) || tenants.includes(tenant);

@@ -3,6 +3,7 @@ import type { CommitSnapshotResponse } from '../../generated/reconciler/internal
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
 import { ensureTable } from '../store/bindings/ensure-table.ts';
+import { requireClaimOn } from '../store/database/claim-fence.ts';
 import { transaction } from '../store/database/transaction.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import type { ChangeStream, Finish, PutHeader } from '../store/ingest/change-stream.ts';
@@ -145,7 +146,10 @@ function checkedHeader(header: PutHeader): PutHeader {
   );
   checks.done();
   if (snapshot) checkSnapshot(snapshot);
-  if (ensured) checkEnsureTable(ensured);
+  if (ensured) {
+    checkEnsureTable(ensured);
+    requireClaimOn(ensured.connectorId);
+  }
   return header;
 }
 

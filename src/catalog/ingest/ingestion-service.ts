@@ -9,7 +9,7 @@ import { listPage } from '../snapshots/list-page.ts';
 import { write } from '../store/database/transaction.ts';
 import { compareSnapshots } from '../store/snapshots/compare-snapshots.ts';
 import { expireSnapshots, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
-import { getTable, getTableRow } from '../store/tables/tables.ts';
+import { getTable, getTableRow, getTableRowToWrite } from '../store/tables/tables.ts';
 import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
 import { TABLE_MASK } from '../validation/table-checks.ts';
 import { readCommitMessage, readMessages } from './commit-message.ts';
@@ -34,7 +34,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
       checks.done();
       const now = await clock.now();
       const expired = await write(db, async (trx) => {
-        const table = await getTableRow(trx, request.tableId);
+        const table = await getTableRowToWrite(trx, request.tableId);
         return expireSnapshots(trx, table.table_num, request.snapshotIds, now);
       });
       return { expired: BigInt(expired) };

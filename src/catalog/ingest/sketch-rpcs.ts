@@ -5,7 +5,7 @@ import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { write } from '../store/database/transaction.ts';
 import { nextFilesToSketch, putFileSketches, sketchCursor } from '../store/statistics/sketch-sampling.ts';
-import { getTableRow } from '../store/tables/tables.ts';
+import { getTableRow, getTableRowToWrite } from '../store/tables/tables.ts';
 
 const tokens = new PageTokens('ListFilesToSketch', sketchCursor);
 const MAX_FILES = 1_000_000;
@@ -44,7 +44,7 @@ export function createSketchRpcs({
       checks.list(files, 'files', MAX_PUT);
       for (const [index, file] of files.slice(0, MAX_PUT).entries()) checkFile(checks, file, `files[${index}]`);
       checks.done();
-      const count = await write(db, async (trx) => putFileSketches(trx, await getTableRow(trx, tableId), files));
+      const count = await write(db, async (trx) => putFileSketches(trx, await getTableRowToWrite(trx, tableId), files));
       return { filesPut: BigInt(count) };
     },
   };

@@ -73,6 +73,7 @@ export function createJobStarter(deps: ServiceDeps, starting: Starting): JobStar
           // A waiting job has not claimed the connector yet, so it will scan the current state of the upstream.
           const waiting = await equalWaiting(trx, connector, request, dead);
           const job = waiting ?? (await store.putJob(trx, queuedJob(db.tenant, connector, request, retryOf)));
+          if (request.allowMissing) await store.allowMissing(trx, job.jobId);
           await recordCreatedResource(trx, scope, idempotencyKey, hash, job.jobId);
           return { job, existing: waiting !== undefined, joined: waiting !== undefined };
         });

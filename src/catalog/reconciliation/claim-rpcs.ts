@@ -11,12 +11,13 @@ import { createJobStatus } from '../jobs/job-status.ts';
 import { sanitizeRecord } from '../jobs/sanitize-record.ts';
 import { wakeNext } from '../jobs/wake.ts';
 import { Checks, invalid, required } from '../rpc/violations.ts';
+import { countBeforeJob } from '../store/bindings/missing-share.ts';
 import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim, takeClaim } from '../store/connectors/claims.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { markVerified, unverifiedSinceOf } from '../store/connectors/verification.ts';
 import { isWholeRun } from '../store/connectors/whole-run.ts';
-import { ClaimLost, currentClaim, requireClaim, underClaim } from '../store/database/claim-fence.ts';
+import { ClaimLost, currentClaim, requireClaim, requireClaimOfJob, underClaim } from '../store/database/claim-fence.ts';
 import type { Scoped } from '../store/database/scoped.ts';
 import { write } from '../store/database/transaction.ts';
 import { insertRun, isKnownRun, latestRun } from '../store/jobs/job-runs.ts';
@@ -53,7 +54,10 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
             before !== undefined && isEnded(before.state) && (await isLatestRun(trx, job, claim?.runId));
           if (!claim) await refuseFormerRun(trx, job, received.runId);
           // The first call released the claim, so a repeated one cannot have it.
-          if (claim && !isRepeated) await requireClaim(trx, claim);
+          if (!isRepeated) {
+            if (claim) await requireClaim(trx, claim);
+            await underClaim(claim, () => requireClaimOfJob(trx, job.jobId, received.runId || job.runId));
+          }
           const after = isRepeated ? before : await putJob(trx, { ...job, connectorId });
           await putFailures(trx, job.jobId, failures);
           await releaseClaim(trx, job.jobId, connectorId || undefined);
@@ -84,6 +88,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       const isHeld = claimed.holderJobId === jobId;
       // A job beyond the limit keeps its place in no queue: it claims again after some seconds.
       if (isHeld && excess && before?.state !== JobState.JS_RUNNING) throw excess;
+      if (isHeld) await countBeforeJob(trx, connectorId, jobId);
       const state = isHeld ? JobState.JS_RUNNING : JobState.JS_QUEUED;
       const unverifiedSince = isHeld ? await unverifiedSinceOf(trx, connectorId) : undefined;
       // A job that has begun before goes on as it began.

@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import { missingPolicy } from '../../contract/missing-policy.ts';
 import { durationSeconds } from '../../durations.ts';
+import { CodedError } from '../../errors.ts';
 import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type {
   DropExpiredSnapshotsResponse_Dropped,
   ReconciliationServiceImplementation,
 } from '../../generated/reconciler/internal/v1/reconciliation.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { JobResult } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
@@ -41,9 +44,9 @@ export function createDropRpcs({ db, clock, purge }: ServiceDeps): DropRpcs {
       checks.list(tableIds, 'table_ids', MAX_ITEMS);
       checks.list(viewIds, 'view_ids', MAX_ITEMS);
       checks.done();
-      const missingBy = await clock.ago(durationSeconds(missingFor) * 1000);
+      const dropAfter = dropAfterSeconds(await getConnector(db, connectorId));
+      const missingBy = await clock.ago(Math.max(durationSeconds(missingFor), dropAfter) * 1000);
       const dropped = await write(db, async (trx) => {
-        await getConnector(trx, connectorId);
         const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
         await recordGone(trx, connectorId, ObjectKind.OBJECT_KIND_TABLE, tables, JobResult.JOB_RESULT_DROPPED);
         for (const id of tables) await deleteObject(trx, ObjectKind.OBJECT_KIND_TABLE, id);
@@ -62,8 +65,8 @@ export function createDropRpcs({ db, clock, purge }: ServiceDeps): DropRpcs {
       const size = pageSize(request.pageSize);
       const filter = [connectorId, String(durationSeconds(expiredFor)), String(validateOnly)];
       const after = tokens.decode(request.pageToken, filter);
-      await getConnector(db, connectorId);
-      const expiredBy = await clock.ago(durationSeconds(expiredFor) * 1000);
+      const dropAfter = dropAfterSeconds(await getConnector(db, connectorId));
+      const expiredBy = await clock.ago(Math.max(durationSeconds(expiredFor), dropAfter) * 1000);
       const { items, last } = await listExpiredSnapshots(db, connectorId, expiredBy, size, {
         after,
         validateOnly,
@@ -78,6 +81,20 @@ export function createDropRpcs({ db, clock, purge }: ServiceDeps): DropRpcs {
       return { tables: byTable(dropped), nextPageToken: cursor ? tokens.encode(cursor, filter) : '' };
     },
   };
+}
+
+/**
+ * How long something must have been missing or expired before it is dropped. The worker asks for the same; here it holds for whoever calls.
+ *
+ * @throws CodedError FAILED_PRECONDITION if the connector's policy drops nothing
+ */
+function dropAfterSeconds(connector: Connector): number {
+  const { action, dropAfterSeconds } = missingPolicy(connector);
+  if (action === 'DROP') return dropAfterSeconds;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `connector '${connector.displayName}' drops nothing that is gone upstream: its policy is ${action}, and only DROP drops`,
+  );
 }
 
 /** Whether `dropSnapshot` would drop the snapshot. */

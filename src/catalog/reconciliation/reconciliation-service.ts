@@ -11,6 +11,7 @@ import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
 import { leaveQueue } from '../store/connectors/claims.ts';
 import { getConnector, updateConnector } from '../store/connectors/connectors.ts';
+import { requireClaimOfJob } from '../store/database/claim-fence.ts';
 import { transaction, write } from '../store/database/transaction.ts';
 import { recordJobChanges } from '../store/jobs/job-changes.ts';
 import { recordOutcomes } from '../store/jobs/job-outcomes.ts';
@@ -38,6 +39,7 @@ export function createReconciliationService(
       checkRecord(job, request.failures);
       if (job.state === JobState.JS_UNSPECIFIED) throw invalid('job.state', 'is required');
       const { before, stored } = await write(db, async (trx) => {
+        await requireClaimOfJob(trx, job.jobId, job.runId);
         const before = await findJob(trx, job.jobId);
         const stored = await putJob(trx, job);
         await putFailures(trx, job.jobId, request.failures);
@@ -55,6 +57,7 @@ export function createReconciliationService(
       checks.list(changes, 'changes', MAX_ITEMS);
       checks.done();
       await write(db, async (trx) => {
+        await requireClaimOfJob(trx, jobId);
         await recordJobChanges(trx, await getJob(trx, jobId), changes.map(sanitizeChange));
       });
       return {};
@@ -67,6 +70,7 @@ export function createReconciliationService(
       checks.list(outcomes, 'outcomes', MAX_ITEMS);
       checks.done();
       await write(db, async (trx) => {
+        await requireClaimOfJob(trx, jobId);
         // A restored database may lack the record of a running job: that must not fail its tables.
         if (await findJob(trx, jobId)) await recordOutcomes(trx, jobId, step, outcomes.map(sanitizeOutcome));
       });

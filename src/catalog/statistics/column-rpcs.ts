@@ -24,7 +24,7 @@ import {
 import { columnState } from '../store/statistics/column-stats.ts';
 import { derivedNdv } from '../store/statistics/derived-ndv.ts';
 import { snapshotSchemas } from '../store/tables/table-schemas.ts';
-import { getTableRow } from '../store/tables/tables.ts';
+import { getTableRow, getTableRowToWrite } from '../store/tables/tables.ts';
 
 const tokens = new PageTokens('ListColumnStats', z.object({ snapshot: z.string(), column: z.int() }));
 
@@ -96,7 +96,7 @@ export function createColumnRpcs({
     checks.id(header.tableId, 'header.table_id');
     checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
     checks.done();
-    const table = await getTableRow(db, header.tableId);
+    const table = await getTableRowToWrite(db, header.tableId);
     const row = await getCapturedSnapshot(db, table, header.snapshotId);
     const done = row.put_columns_key === header.idempotencyKey;
     return { snapshotNum: row.snapshot_num, key: done ? '' : header.idempotencyKey };

@@ -13,7 +13,7 @@ import { deleteFileCount } from '../store/files/expected-counts.ts';
 import { countLiveRows } from '../store/files/live-row-count.ts';
 import { totalsFromText } from '../store/files/totals.ts';
 import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead } from '../store/snapshots/snapshots.ts';
-import { getTableRow } from '../store/tables/tables.ts';
+import { getTableRow, getTableRowToWrite } from '../store/tables/tables.ts';
 import { createColumnRpcs } from './column-rpcs.ts';
 import { createFileRpcs } from './file-rpcs.ts';
 
@@ -42,7 +42,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
       if (checks.that(request.ndv !== undefined, 'ndv', 'is required')) checks.count(request.ndv as bigint, 'ndv');
       checks.done();
       const row = await write(db, async (trx) => {
-        const table = await getTableRow(trx, request.tableId);
+        const table = await getTableRowToWrite(trx, request.tableId);
         const stored = await getCapturedSnapshot(trx, table, request.snapshotId);
         const ndv = String(request.ndv);
         await setTableNdv(trx, stored.snapshot_num, ndv);

@@ -9,6 +9,7 @@ import {
 } from '../../generated/reconciler/v1/tables.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { Checks, required } from '../rpc/violations.ts';
+import { requireClaimOn } from '../store/database/claim-fence.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { ms } from '../store/database/json.ts';
 import type { Scoped } from '../store/database/scoped.ts';
@@ -22,7 +23,7 @@ import {
   updateBinding,
 } from '../store/tables/binding-columns.ts';
 import { putSchema } from '../store/tables/table-schemas.ts';
-import { getTableRow, type StoredTable, updateTableRow } from '../store/tables/tables.ts';
+import { getTableRowToWrite, type StoredTable, updateTableRow } from '../store/tables/tables.ts';
 import { checkBinding, checkTable, type TABLE_MASK } from '../validation/table-checks.ts';
 
 type Path = (typeof TABLE_MASK)[number];
@@ -52,9 +53,12 @@ export function checkedTableUpdate(request: UpdateTableRequest, mask: readonly P
  *   `upstream` is updated and the table has no upstream
  */
 export async function applyTableUpdate(trx: Scoped, { table, paths }: TableUpdate): Promise<void> {
-  const stored = await getTableRow(trx, table.tableId);
+  const stored = await getTableRowToWrite(trx, table.tableId);
   checkEtag('table', table.tableId, table.etag, stored.etag);
-  if (paths.includes('upstream')) await checkBinding(trx, table.upstream, stored.table_id);
+  if (paths.includes('upstream')) {
+    requireClaimOn(table.upstream?.connectorId || null);
+    await checkBinding(trx, table.upstream, stored.table_id);
+  }
   if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
     const setsCoverage = paths.includes('upstream') || paths.includes('upstream.coverage');
     const coverage = setsCoverage ? table.upstream?.coverage : stored.coverage;

@@ -94,7 +94,7 @@ export function createTablesService({ db, purge, limits }: ServiceDeps): TablesS
       checkSchema(checks, schema, 'schema');
       checks.done();
       return write(db, async (trx) => {
-        const table = await store.getTableRow(trx, request.tableId);
+        const table = await store.getTableRowToWrite(trx, request.tableId);
         await putSchema(trx, table.table_num, schema);
         const stored = await findSchema(trx, table.table_num, schema.schemaId);
         return required(stored, 'schema');

@@ -18,7 +18,8 @@ import { checkGrant, type Grant, mayRevoke } from './may-grant.ts';
 
 const pages = new PageTokens('ListTokens', z.object({ tokenId: z.string() }));
 const MAX_SUBJECT = 200;
-const MAX_TENANTS = 100;
+/** With more, a page of a thousand tokens could have more than the 4 MiB that pages have. */
+const MAX_TENANTS = 20;
 const MAX_LIFE_SECONDS = 10 * 365 * 24 * 3600;
 
 /** The service Tokens. */

@@ -3,7 +3,7 @@ import { durationSeconds, toDuration } from '../../../src/durations.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import { JobChangeKind, type JobOutcome, JobResult, JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
-import { connectorSpec, failure, TestCatalog } from '../harness.ts';
+import { connectorSpec, DROPS, failure, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -30,7 +30,7 @@ let count = 0;
 /** A recorded job, with calls to record and list its outcomes. */
 async function runningJob() {
   const { connectors, jobs, reconciliation } = catalog.clients;
-  const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+  const { connectorId } = await connectors.createConnector({ connector: connectorSpec(DROPS) });
   const jobId = `outcomes-${++count}`;
   const put = (state: JobState) =>
     reconciliation.recordJob({ job: { jobId, connectorId, connectorName: 'lake', state } });
@@ -112,7 +112,7 @@ describe('what a job did', () => {
 describe('jobs', () => {
   it('are listed by state and time, with page tokens that belong to the filter', async () => {
     const { connectors, jobs, reconciliation } = catalog.clients;
-    const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+    const { connectorId } = await connectors.createConnector({ connector: connectorSpec(DROPS) });
     const put = (jobId: string, state: JobState, day: number) =>
       reconciliation.recordJob({ job: { jobId, connectorId, state, createdAt: new Date(Date.UTC(2026, 0, day)) } });
     const { JS_FAILED, JS_SUCCEEDED, JS_CANCELLED } = JobState;

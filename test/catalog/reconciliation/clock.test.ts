@@ -8,7 +8,7 @@ import { toDuration } from '../../../src/durations.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { TestTable } from '../files.ts';
-import { connectorSpec, TestCatalog } from '../harness.ts';
+import { connectorSpec, DROPS, TestCatalog } from '../harness.ts';
 import { DAY, HOUR, MachineClock, MINUTE } from '../machine-clock.ts';
 
 const TABLE = ObjectKind.OBJECT_KIND_TABLE;
@@ -27,7 +27,7 @@ afterEach(async () => {
 /** A connector with a table, which has an expired snapshot; both are marked now, by a clock that is wrong by these days meanwhile. */
 async function marked([snapshotDays, tableDays] = [0, 0]) {
   const { connectors, ingestion, bindings, reconciliation } = catalog.clients;
-  const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+  const { connectorId } = await connectors.createConnector({ connector: connectorSpec(DROPS) });
   const table = await TestTable.create(catalog, { upstream: { connectorId, namespacePath: ['n'], tableName: 't' } });
   await table.put({ snapshotId: 1, changes: [] });
   await table.put({ snapshotId: 2, base: 1, changes: [] });
@@ -134,7 +134,7 @@ describe('what has been gone for long enough', () => {
 
 it('without a time, only what is marked as missing can be dropped', async () => {
   const { reconciliation, bindings, connectors } = catalog.clients;
-  const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+  const { connectorId } = await connectors.createConnector({ connector: connectorSpec(DROPS) });
   const upstream = { connectorId, namespacePath: ['n'], tableName: 't' };
   const { tableId } = await TestTable.create(catalog, { upstream });
   expect(await reconciliation.dropMissing({ connectorId, tableIds: [tableId] })).toEqual({ dropped: 0n });

@@ -10,7 +10,7 @@ import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import type { PutColumnStatsRequest } from '../../../src/generated/reconciler/v1/statistics.ts';
 import { poll } from '../../jest/poll.ts';
 import { added, type Put, SCHEMA, TestTable } from '../files.ts';
-import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
+import { connectorSpec, DROPS, failure, refusal, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -21,7 +21,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 let count = 0;
 /** A connector that a job has claimed. `under` makes calls with its claim, or with one that differs. */
 async function claimed() {
-  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec(DROPS) });
   const jobId = `fenced-${++count}`;
   const runId = `run-1-of-${jobId}`;
   const epoch = Number((await catalog.claim(connectorId, jobId, { runId })).epoch);

@@ -8,7 +8,7 @@ import { FileContent } from '../../../src/generated/reconciler/v1/statistics.ts'
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
 import { poll } from '../../jest/poll.ts';
 import { added, long, removed, SCHEMA, TestTable } from '../files.ts';
-import { all, connectorSpec, TestCatalog } from '../harness.ts';
+import { all, connectorSpec, DROPS, TestCatalog } from '../harness.ts';
 
 /** Every statement that was prepared while the tests ran. */
 const statements = new Set<string>();
@@ -118,7 +118,7 @@ describe('queries', () => {
     await clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 4n });
     await clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [3n] });
     const { connectorId } = await clients.connectors.createConnector({
-      connector: { displayName: 'q', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'file:///w' },
+      connector: { displayName: 'q', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'file:///w', ...DROPS },
     });
     await clients.bindings.ensureTable({
       connectorId,

@@ -5,7 +5,7 @@ import { toDuration } from '../../../src/durations.ts';
 import { SnapshotRefType } from '../../../src/generated/reconciler/v1/tables.ts';
 import { poll } from '../../jest/poll.ts';
 import { added, long, removed, TestTable } from '../files.ts';
-import { connectorSpec, failure, TestCatalog } from '../harness.ts';
+import { connectorSpec, DROPS, failure, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ const add = (file: number) => added({ filePath: path(file), columns: columns(fil
 
 /** A table with its own connector, whose snapshots can be dropped. */
 async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promise<number> }> {
-  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec(DROPS) });
   const table = await TestTable.create(catalog, { upstream: { connectorId, namespacePath: ['n'], tableName: 't' } });
   const drop = async (...ids: number[]) => {
     await catalog.clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: ids.map(BigInt) });
@@ -202,7 +202,7 @@ describe('snapshots that are dropped', () => {
     expect(await dropExpired(connectorId)).toBe(1);
     expect(await left()).toEqual([2, 3, 4, 5]);
     expect(await dropExpired(connectorId)).toBe(0);
-    const other = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+    const other = await catalog.clients.connectors.createConnector({ connector: connectorSpec(DROPS) });
     expect(await dropExpired(other.connectorId)).toBe(0);
     await table.send({ snapshotId: 6, changes: [add(6)], expected: { data: 5 } });
     expect(await dropExpired(connectorId)).toBe(1);

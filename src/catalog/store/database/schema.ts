@@ -18,6 +18,7 @@ export interface Schema {
   views: ViewRow;
   bindings: BindingRow;
   connectors: ConnectorRow;
+  missing_counts: MissingCountsRow;
   claim_waiters: ClaimWaiterRow;
   jobs: JobRow;
   job_runs: JobRunRow;
@@ -181,6 +182,17 @@ export interface ConnectorRow extends Resource {
   body: string;
 }
 
+/** What the job that last claimed a connector has marked as missing: see missing-share.ts. */
+export interface MissingCountsRow {
+  connector_id: string;
+  kind: ObjectKind;
+  job_id: string;
+  /** Tables, or views, that were not missing before the job. */
+  present: number;
+  /** Those of them that the job has marked. */
+  marked: number;
+}
+
 /** A job that waits for its connector. Waiters are served in the order of their numbers. */
 export interface ClaimWaiterRow {
   waiter_num: Generated<number>;
@@ -217,6 +229,8 @@ export interface JobRow {
   alert: string | null;
   /** 0 if the job's report is there, 1 while it is being removed, 2 if it was removed. */
   report: Generated<number>;
+  /** 1 if whoever triggered or retried the job allows it to mark any number of objects as missing. Records of workers do not change it. */
+  allow_missing: Generated<number>;
 }
 
 /** A Temporal run of a job that has claimed its connector or waited for it. The latest one has the highest number. */

@@ -9,7 +9,7 @@ import { FileWriter } from '../files/file-writer.ts';
 import { ancestryOf, basePositionOf, isSamePosition, startsBefore } from '../lineage/lineage.ts';
 import { ensureSnapshot } from '../snapshots/ensure-snapshot.ts';
 import { findBase, findSnapshotRow, insertSnapshot, positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
-import { getTableRow } from '../tables/tables.ts';
+import { getTableRowToWrite } from '../tables/tables.ts';
 import type { ChangeStream, Finish, OpenStream, PutHeader } from './change-stream.ts';
 import { ReplaceStream } from './replace-stream.ts';
 import { publish, StageStream } from './stage-stream.ts';
@@ -54,7 +54,7 @@ export async function putSnapshotAtOnce(
   const { snapshot, idempotencyKey } = header;
   if (!snapshot || header.replace || finish.groups.length > 0) return undefined;
   return write(database.db, async (trx) => {
-    const table = await getTableRow(trx, snapshot.tableId);
+    const table = await getTableRowToWrite(trx, snapshot.tableId);
     if (await findSnapshotRow(trx, table.table_num, snapshot.snapshotId)) return undefined;
     const base = await findBase(trx, table, snapshot);
     const row = await insertSnapshot(trx, table, snapshot, { base, stageKey: idempotencyKey, replacement: false });
@@ -87,7 +87,7 @@ const STAGED_AT_MS = 60_000;
 type Claim = { row: StoredSnapshot; isStale: boolean };
 
 async function claimKnown(db: Scoped, header: PutHeader): Promise<Claim> {
-  const table = await getTableRow(db, header.tableId);
+  const table = await getTableRowToWrite(db, header.tableId);
   const replacement = await findSnapshotRow(db, table.table_num, header.snapshotId, { replacement: true });
   if (replacement?.stage_key === header.idempotencyKey) return claim(db, header, replacement);
   const row = await findSnapshotRow(db, table.table_num, header.snapshotId);

@@ -151,6 +151,16 @@ function recordedCounters(job: ReconcileJob, stored: ReconcileJob | undefined): 
   return job.state === JobState.JS_FAILED && counters.errors === 0n ? { ...counters, errors: 1n } : counters;
 }
 
+/** Allows a job to mark any number of objects as missing. */
+export async function allowMissing(db: Db, jobId: string): Promise<void> {
+  await db
+    .updateTable('jobs')
+    .set({ allow_missing: 1 })
+    .where('tenant_id', '=', db.tenant)
+    .where('job_id', '=', jobId)
+    .execute();
+}
+
 /** Deletes the record of a job that was never started. */
 export async function deleteJob(db: Db, jobId: string): Promise<void> {
   await db.deleteFrom('job_failures').where('tenant_id', '=', db.tenant).where('job_id', '=', jobId).execute();
@@ -305,7 +315,7 @@ export async function listFailures(db: Db, jobId: string, size: number, after?: 
   }));
 }
 
-type JobColumns = Omit<Selectable<JobRow>, 'job_num' | 'report'>;
+type JobColumns = Omit<Selectable<JobRow>, 'job_num' | 'report' | 'allow_missing'>;
 
 function toMessage(row: JobColumns): ReconcileJob {
   return {

@@ -2,7 +2,7 @@ import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import type { Scoped } from '../database/scoped.ts';
 import { write } from '../database/transaction.ts';
 import { basePositionOf, isSamePosition } from '../lineage/lineage.ts';
-import { getTableRow } from '../tables/tables.ts';
+import { type getTableRow, getTableRowToWrite } from '../tables/tables.ts';
 import { restage } from './delete-snapshot.ts';
 import { isAnother } from './snapshot-identity.ts';
 import { columnsOf, findBase, findSnapshotRow, insertSnapshot, positionOf, type StoredSnapshot } from './snapshots.ts';
@@ -37,7 +37,7 @@ export async function ensureSnapshot<T = EnsuredSnapshot>(
 ): Promise<T> {
   for (;;) {
     const result = await write(db, async (trx) => {
-      const table = await getTableRow(trx, snapshot.tableId);
+      const table = await getTableRowToWrite(trx, snapshot.tableId);
       const { stored, replacement } = await find(trx, table, snapshot, replacesOther);
       if (!stored) {
         const base = await findBase(trx, table, snapshot);

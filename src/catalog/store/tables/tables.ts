@@ -10,6 +10,7 @@ import {
 } from '../../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
+import { requireClaimOn } from '../database/claim-fence.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
@@ -120,6 +121,13 @@ function select(db: Kysely<Schema>, tenant: string) {
 }
 
 const byId = compiledQuery((db, tenant: string, id: string) => select(db, tenant).where('tables.table_id', '=', id));
+
+/** Call it in the transaction that writes. @throws CodedError NOT_FOUND, PERMISSION_DENIED without the claim of the connector that owns the table */
+export async function getTableRowToWrite(db: Db, id: string): Promise<StoredTable> {
+  const row = await getTableRow(db, id);
+  requireClaimOn(row.connector_id);
+  return row;
+}
 
 /** @throws CodedError NOT_FOUND */
 export async function getTableRow(db: Db, id: string): Promise<StoredTable> {

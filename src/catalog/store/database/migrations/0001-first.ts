@@ -126,6 +126,13 @@ const STATEMENTS = [
     updated_at bigint not null,
     etag text not null,
     unique (tenant_id, display_name))`,
+  `create table missing_counts (
+    connector_id text not null references connectors (connector_id) on delete cascade,
+    kind text not null,
+    job_id text not null,
+    present bigint not null,
+    marked bigint not null,
+    primary key (connector_id, kind))`,
   `create table claim_waiters (
     waiter_num ${NUM_KEY},
     tenant_id text not null,
@@ -156,6 +163,7 @@ const STATEMENTS = [
     retry_of_job_id text not null,
     alert text,
     report integer not null default 0,
+    allow_missing integer not null default 0,
     unique (tenant_id, job_id))`,
   `create index jobs_with_reports on jobs (finished_at) where report < 2`,
   `create index jobs_newest on jobs (tenant_id, job_num)`,

@@ -1,5 +1,4 @@
-import { durationSeconds } from '../../durations.ts';
-import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
+import { type Connector, MissingAction } from '../generated/reconciler/v1/connectors.ts';
 
 /** What happens to objects that are gone upstream. See the message MissingPolicy. */
 export interface MissingPolicy {
@@ -13,7 +12,7 @@ export interface MissingPolicy {
 const WEEK_SECONDS = 7 * 24 * 3600;
 const MAX_SHARE = 0.25;
 
-export function missingPolicy({ policy }: Connector): MissingPolicy {
+export function missingPolicy({ policy }: Pick<Connector, 'policy'>): MissingPolicy {
   const { action, dropAfter, maxShare } = policy?.missing ?? {};
   return {
     action:
@@ -22,7 +21,7 @@ export function missingPolicy({ policy }: Connector): MissingPolicy {
         : action === MissingAction.MISSING_ACTION_DROP
           ? 'DROP'
           : 'MARK',
-    dropAfterSeconds: dropAfter === undefined ? WEEK_SECONDS : durationSeconds(dropAfter),
+    dropAfterSeconds: dropAfter === undefined ? WEEK_SECONDS : Number(dropAfter.seconds) + dropAfter.nanos / 1e9,
     maxShare: maxShare ?? MAX_SHARE,
   };
 }
