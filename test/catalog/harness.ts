@@ -128,7 +128,10 @@ export const DROPS = {
 export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
 type Aside = Partial<
-  Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress' | 'retention' | 'authenticate' | 'audit'>
+  Pick<
+    Parameters<typeof startCatalog>[0],
+    'metricsAddress' | 'healthAddress' | 'retention' | 'authenticate' | 'audit' | 'tls' | 'tlsReloadMs'
+  >
 > & {
   /** Calls need a token, and the owner's is in the directory's file `token`. */
   ownerToken?: boolean;

@@ -1,8 +1,11 @@
 import type { CallContext } from 'nice-grpc';
 import type { Logger } from 'pino';
+import { SECRET_PREFIX } from '../identity/token-secret.ts';
 import type { AllTenants } from '../store/database/scoped.ts';
 import { acceptApiTokens } from './api-tokens.ts';
 import type { Authenticate } from './authorize-middleware.ts';
+import { acceptJwts } from './oidc/accept-jwts.ts';
+import type { Issuer } from './oidc/issuers-file.ts';
 import { ensureOwnerToken } from './owner-token.ts';
 import { tokenMissing, tokenRefused } from './unauthenticated.ts';
 
@@ -10,6 +13,8 @@ import { tokenMissing, tokenRefused } from './unauthenticated.ts';
 export interface TokenOptions {
   /** Where the catalog keeps the token of its owner. Absent: it creates none. */
   ownerTokenFile?: string;
+  /** The providers whose JWTs the catalog accepts. */
+  issuers?: readonly Issuer[];
 }
 
 /** Longer tokens are refused unread. */
@@ -17,14 +22,15 @@ const MAX_TOKEN = 16 * 1024;
 
 /** Determines who is calling by the token in the metadata `authorization`. */
 export async function acceptTokens(
-  { ownerTokenFile: file }: TokenOptions,
+  { ownerTokenFile: file, issuers = [] }: TokenOptions,
   deps: { db: AllTenants; logger: Logger },
 ): Promise<Authenticate> {
-  if (file !== undefined) await ensureOwnerToken({ ...deps, file, hasIssuers: false });
+  if (file !== undefined) await ensureOwnerToken({ ...deps, file, hasIssuers: issuers.length > 0 });
   const ofApiToken = acceptApiTokens(deps);
+  const ofJwt = acceptJwts(issuers, deps.logger);
   return async (context) => {
     const token = bearerToken(context);
-    return ofApiToken(token);
+    return token.startsWith(SECRET_PREFIX) ? ofApiToken(token) : ofJwt(token);
   };
 }
 

@@ -10,6 +10,9 @@ export interface TokenSecret {
   hash: Uint8Array;
 }
 
+/** What tells API tokens apart from JWTs. */
+export const SECRET_PREFIX = 'rct_';
+
 const FORM = /^rct_([0-9a-z]{22})_[\w-]{43}$/;
 
 export function newTokenSecret(): TokenSecret {

@@ -37,6 +37,7 @@ import { checkDatabase } from './check-database.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 import { createTenantJobs, type JobSources, type TenantJobs } from './tenant-jobs.ts';
+import { openTls, type ServerTls, type TlsFiles } from './tls.ts';
 import { watchDatabase } from './watch-database.ts';
 
 export interface CatalogOptions extends JobSources {
@@ -48,6 +49,10 @@ export interface CatalogOptions extends JobSources {
   authenticate: Authenticate | TokenOptions;
   /** Which calls are recorded besides those that are refused; `writes` by default. */
   audit?: AuditScope;
+  /** Absent: plaintext. */
+  tls?: TlsFiles;
+  /** How often the TLS files are read again, for tests. */
+  tlsReloadMs?: number;
   logger: Logger;
   /** Absent: nothing is removed. */
   retention?: Retention;
@@ -162,7 +167,9 @@ async function start(
     health,
     metrics,
   );
-  const port = await listen(server, options.address);
+  const tls = options.tls && (await openTls(options.tls, logger, options.tlsReloadMs));
+  parts.push(() => tls?.stop());
+  const port = await listen(server, options.address, tls);
   serving = true;
   const setHealthy = (isHealthy: boolean) => {
     for (const name of ['', ...SERVICE_NAMES]) health.setStatus(isHealthy ? 'healthy' : 'unhealthy', name);
@@ -257,9 +264,11 @@ function buildServer(
   return server as Server;
 }
 
-async function listen(server: Server, address: string): Promise<number> {
+async function listen(server: Server, address: string, tls: ServerTls | undefined): Promise<number> {
   try {
-    return await withTunedServer(() => server.listen(address));
+    const { result, servers } = await withTunedServer(() => server.listen(address, tls?.credentials));
+    tls?.keepUpToDate(servers);
+    return result;
   } catch (cause) {
     const why = /EADDRINUSE/.test(String(cause)) ? 'the port is in use' : (cause as Error).message;
     throw new CodedError('UNAVAILABLE', `catalog service cannot listen on ${address}: ${why}; use another address`, {

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CallOptions, type ClientMiddlewareCall, createChannel, createClientFactory, Metadata } from 'nice-grpc';
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  type ClientMiddlewareCall,
+  createChannel,
+  createClientFactory,
+  Metadata,
+} from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { attachClaim } from '../../../src/catalog-client/claim.ts';
@@ -14,8 +21,8 @@ import { Role, TokensDefinition } from '../../../src/generated/reconciler/v1/tok
 import { TestCatalog } from '../harness.ts';
 
 /** Clients whose calls carry the metadata. */
-export function callWith(address: string, metadata: Record<string, string>) {
-  const channel = createChannel(address);
+export function callWith(address: string, metadata: Record<string, string>, credentials?: ChannelCredentials) {
+  const channel = createChannel(address, credentials);
   const factory = createClientFactory()
     .use(errorDetailsClientMiddleware)
     .use(attachClaim)
