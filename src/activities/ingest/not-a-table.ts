@@ -29,7 +29,7 @@ export async function passOver(input: TableIngest, error: NotATableError): Promi
   const [binding] = await lookUpBindings(deps, connector, 'tables', [table]);
   if (!binding?.objectId || binding.missing) return nothing;
   if (!changes) {
-    const marked = await openBindings(deps, connector, 'tables').mark([binding]);
+    const marked = await openBindings(deps, connector, 'tables').mark([binding], true);
     return { changed: false, counts: { tablesMissing: marked } };
   }
   const isDropped = action === 'DROP' && dropAfterSeconds === 0;

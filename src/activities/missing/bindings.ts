@@ -20,8 +20,13 @@ export type Objects = 'tables' | 'views';
 export interface Bindings {
   /** Sorted by upstream namespace. */
   list(page: BindingsPage): Promise<{ bindings: Binding[]; nextPageToken: string }>;
-  /** Marks them missing. @returns how many were not marked before */
-  mark(bindings: readonly Binding[]): Promise<number>;
+  /**
+   * Marks them missing.
+   *
+   * @param shownByMetadata the metadata of the only one was read, and shows that it is no such object any more
+   * @returns how many were not marked before
+   */
+  mark(bindings: readonly Binding[], shownByMetadata?: boolean): Promise<number>;
 }
 
 export interface BindingsPage {
@@ -74,9 +79,9 @@ export function openBindings(
       const { bindings, nextPageToken } = await catalog.bindings.listBindings(request);
       return { bindings: bindings.filter(isTaken), nextPageToken };
     },
-    async mark(bindings) {
+    async mark(bindings, shownByMetadata) {
       const objectIds = bindings.map(({ objectId }) => objectId);
-      return Number((await catalog.bindings.markMissing({ connectorId, kind, objectIds })).marked);
+      return Number((await catalog.bindings.markMissing({ connectorId, kind, objectIds, shownByMetadata })).marked);
     },
   };
 }

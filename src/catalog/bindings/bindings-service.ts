@@ -8,7 +8,7 @@ import {
 } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
-import { Checks } from '../rpc/violations.ts';
+import { Checks, invalid } from '../rpc/violations.ts';
 import { countBindings, listBindings, lookupBindings, markMissing } from '../store/bindings/bindings.ts';
 import { addMarked } from '../store/bindings/missing-share.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
@@ -56,8 +56,9 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
       return { count: BigInt(count), checksum };
     },
 
-    async markMissing({ connectorId, kind, objectIds }) {
+    async markMissing({ connectorId, kind, objectIds, shownByMetadata }) {
       checkRequest(connectorId, kind, 'object_ids', objectIds);
+      if (shownByMetadata && objectIds.length > 1) throw invalid('shown_by_metadata', 'is allowed only with one id');
       const now = await clock.now();
       const marked = await write(db, async (trx) => {
         const connector = await getConnector(trx, connectorId);
@@ -65,7 +66,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
         const { maxShare } = missingPolicy(connector);
         const limit = { connectorId, connectorName: connector.displayName, maxShare };
         // Without a claim, no job is known whose share it could be; see `requireClaimOn`.
-        if (currentClaim()) await addMarked(trx, limit, kind, count);
+        if (currentClaim() && !shownByMetadata) await addMarked(trx, limit, kind, count);
         return count;
       });
       return { marked: BigInt(marked) };

@@ -6,7 +6,7 @@ import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindin
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
 import { SCHEMA } from '../files.ts';
-import { connectorSpec, DROPS, failure } from '../harness.ts';
+import { connectorSpec, DROPS, failure, refusal } from '../harness.ts';
 import { type Clients, GuardedCatalog } from './clients.ts';
 
 let guarded: GuardedCatalog;
@@ -201,6 +201,17 @@ describe('the share of tables that may go at once', () => {
     const job = await claimed(8, LIMITED);
     expect((await failure(mark(job.claim, job.tableIds))).message).toContain('8 of 8 tables');
     expect(await mark(job.claim, job.tableIds.slice(0, 2))).toEqual({ marked: 2n });
+  });
+
+  it('does not count a table whose own metadata shows that it is gone', async () => {
+    const job = await claimed(2, LIMITED);
+    const claim = await next(job);
+    const markOne = (objectIds: string[]) =>
+      withClaim(claim, () =>
+        worker.bindings.markMissing({ connectorId: job.connectorId, kind, objectIds, shownByMetadata: true }),
+      );
+    expect(await failure(markOne(job.tableIds))).toMatchObject(refusal('INVALID_ARGUMENT', 'only with one id'));
+    expect(await markOne(job.tableIds.slice(0, 1))).toEqual({ marked: 1n });
   });
 
   it('is lifted by who triggers the job, and not by what a worker writes into its record', async () => {
