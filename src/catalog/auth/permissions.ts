@@ -79,7 +79,7 @@ export const PERMISSIONS: Readonly<Record<Method, readonly Permission[]>> = {
   '/reconciler.v1.Connectors/CreateConnector': ['administer'],
   '/reconciler.v1.Connectors/GetConnector': ['read'],
   '/reconciler.v1.Connectors/ListConnectors': ['read'],
-  // An operator may set only `state`; see connector-rpcs.ts.
+  // An operator may set only `state`; see visible-connector.ts.
   '/reconciler.v1.Connectors/UpdateConnector': ['operate'],
   '/reconciler.v1.Connectors/DeleteConnector': ['administer'],
   '/reconciler.v1.Connectors/ValidateConnector': ['administer'],
@@ -108,7 +108,8 @@ export const PERMISSIONS: Readonly<Record<Method, readonly Permission[]>> = {
   '/reconciler.v1.Schedules/ListSchedules': ['read'],
   '/reconciler.v1.Schedules/RepairSchedules': ['operate'],
 
-  '/reconciler.v1.Snapshots/CreateSnapshot': ['administer'],
+  // Workers, as those below: for snapshots whose files are not read.
+  '/reconciler.v1.Snapshots/CreateSnapshot': ['administer', 'work'],
   '/reconciler.v1.Snapshots/GetSnapshot': ['read'],
   '/reconciler.v1.Snapshots/ListSnapshots': ['read'],
   '/reconciler.v1.Snapshots/DeleteSnapshot': ['administer'],

@@ -21,6 +21,7 @@ import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
 import { previewDeletion } from './preview-deletion.ts';
 import { warnOfUnpolledQueue } from './queue-warning.ts';
+import { refuseOperator, visibleConnector } from './visible-connector.ts';
 
 type ConnectorRpcs = Pick<
   ConnectorsServiceImplementation,
@@ -71,22 +72,26 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       const checks = new Checks();
       checks.id(by.value, by.$case === 'connectorId' ? 'connector_id' : 'display_name');
       checks.done();
-      if (by.$case === 'connectorId') return store.getConnector(db, by.value);
+      if (by.$case === 'connectorId') return visibleConnector(await store.getConnector(db, by.value));
       const found = await store.findConnectorByName(db, by.value);
       if (!found) throw new CodedError('NOT_FOUND', `connector '${by.value}' does not exist`);
-      return found;
+      return visibleConnector(found);
     },
 
     async listConnectors(request) {
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, null);
       const { items, last } = await store.listConnectors(db, size, after?.name);
-      return { connectors: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
+      return {
+        connectors: items.map(visibleConnector),
+        nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '',
+      };
     },
 
     async updateConnector(request, context) {
       const update = required(request.connector, 'connector');
       const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
+      refuseOperator(paths);
       checkIds({ 'connector.connector_id': update.connectorId });
       if (paths.includes('state') && update.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
         throw invalid('connector.state', 'is required: ACTIVE or PAUSED');
@@ -105,7 +110,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (request.validateOnly) {
         const { changed } = await change(db);
         await store.refuseTakenName(db, changed.displayName, changed.connectorId);
-        return changed;
+        return visibleConnector(changed);
       }
       const { stored, updated } = await write(db, async (trx) => {
         const { stored, changed } = await change(trx);
@@ -116,7 +121,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       schedules.syncInBackground(updated.connectorId);
       const taskQueue = taskQueueOf(update) && taskQueueOf(updated);
       if (taskQueue) await warnOfUnpolledQueue(deps, taskQueue, context);
-      return updated;
+      return visibleConnector(updated);
     },
 
     async deleteConnector(request) {
