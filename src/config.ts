@@ -101,11 +101,23 @@ const schema = z.object({
   RECONCILER_RETENTION_AUDIT: retention('400d'),
   /** Which calls are recorded in the audit, besides those that are refused. */
   RECONCILER_AUDIT: z.enum(['writes', 'all'], 'is neither writes nor all').default('writes'),
+  /** The catalog's certificate and its key, PEM files. Unset: plaintext. */
+  RECONCILER_TLS_CERT: z.string().min(1).optional(),
+  RECONCILER_TLS_KEY: z.string().min(1).optional(),
+  /** The CA that has signed the certificates of the catalog's clients (mTLS). Unset: clients need none. */
+  RECONCILER_TLS_CLIENT_CA: z.string().min(1).optional(),
+  /** JSON file of the OpenID providers whose tokens the catalog accepts. */
+  RECONCILER_OIDC: z.string().min(1).optional(),
+  /** Bearer token that requests for the catalog's `/metrics` must send. Unset: none. */
+  RECONCILER_METRICS_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,}$/, 'is not 16 or more printable ASCII characters without spaces')
+    .optional(),
   XDG_CACHE_HOME: z.string().optional(),
 });
 
 /** Settings whose value may contain a secret and is not shown in errors. */
-const CONFIDENTIAL = ['RECONCILER_CODEC_KEYS'];
+const CONFIDENTIAL = ['RECONCILER_CODEC_KEYS', 'RECONCILER_METRICS_TOKEN'];
 
 const KEY_ID = /^[\w.-]{1,64}$/;
 
@@ -129,6 +141,14 @@ export interface Retention {
   auditMs?: number;
 }
 
+/** Paths of the catalog's PEM files. */
+export interface TlsFiles {
+  cert: string;
+  key: string;
+  /** Clients must present a certificate that one of its certificates has signed. Absent: they need none. */
+  clientCa?: string;
+}
+
 export interface Config {
   address: string;
   metricsAddress?: string;
@@ -149,6 +169,10 @@ export interface Config {
   heartbeatMs: number;
   retention: Retention;
   audit: 'writes' | 'all';
+  tls?: TlsFiles;
+  /** Path of the file of OpenID providers. */
+  oidcFile?: string;
+  metricsToken?: string;
 }
 
 /**
@@ -180,6 +204,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     buildId: settings.RECONCILER_BUILD_ID,
     heartbeatMs: settings.RECONCILER_HEARTBEAT_SECONDS * 1000,
     audit: settings.RECONCILER_AUDIT,
+    tls: tlsFiles(settings),
+    oidcFile: settings.RECONCILER_OIDC,
+    metricsToken: settings.RECONCILER_METRICS_TOKEN,
     retention: {
       jobsMs: settings.RECONCILER_RETENTION_JOBS,
       reportsMs: settings.RECONCILER_RETENTION_REPORTS,
@@ -188,6 +215,18 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       auditMs: settings.RECONCILER_RETENTION_AUDIT,
     },
   };
+}
+
+/** @throws CodedError INVALID_ARGUMENT if only some of them are set */
+function tlsFiles(settings: z.infer<typeof schema>): TlsFiles | undefined {
+  const { RECONCILER_TLS_CERT: cert, RECONCILER_TLS_KEY: key, RECONCILER_TLS_CLIENT_CA: clientCa } = settings;
+  if (cert !== undefined && key !== undefined) return { cert, key, clientCa };
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  const missing = cert === undefined ? 'RECONCILER_TLS_CERT' : 'RECONCILER_TLS_KEY';
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `${missing} is not set, but TLS needs a certificate and its key: set RECONCILER_TLS_CERT and RECONCILER_TLS_KEY, or unset the other settings RECONCILER_TLS_*.`,
+  );
 }
 
 /** The home folder; the system's user database has it if HOME is empty. */

@@ -176,6 +176,11 @@ function processes(
     RECONCILER_TEMPORAL_UI: stack.uiUrl,
     // With a deployment, jobs would wait forever, because no version of it is current on this server.
     RECONCILER_DEPLOYMENT: undefined,
+    // The processes call each other on this machine only, and identify themselves by the token of the data directory.
+    RECONCILER_TLS_CERT: undefined,
+    RECONCILER_TLS_KEY: undefined,
+    RECONCILER_TLS_CLIENT_CA: undefined,
+    RECONCILER_OIDC: undefined,
   };
   const envOf = (name: 'catalog' | 'worker') => ({
     ...stackEnv,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, open, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { ALL_TENANTS } from '../../contract/tenant.ts';
 import { CodedError } from '../../errors.ts';
@@ -81,6 +82,7 @@ async function register(db: AllTenants, { tokenId, hash }: TokenSecret): Promise
 
 /** Creates a complete file or none. The catalog has locked its database, so that no other service creates the file. */
 async function createFile(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
   try {
     const handle = await open(draft, 'wx', 0o600);

@@ -3,7 +3,7 @@ import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from 'pino';
-import type { Retention } from '../../config.ts';
+import type { Retention, TlsFiles } from '../../config.ts';
 import { CodedError } from '../../errors.ts';
 import { serveHealth } from '../../telemetry/http/health.ts';
 import { type HttpEndpoint, serveHttp } from '../../telemetry/http/http-endpoint.ts';
@@ -37,7 +37,7 @@ import { checkDatabase } from './check-database.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 import { createTenantJobs, type JobSources, type TenantJobs } from './tenant-jobs.ts';
-import { openTls, type ServerTls, type TlsFiles } from './tls.ts';
+import { openTls, type ServerTls } from './tls.ts';
 import { watchDatabase } from './watch-database.ts';
 
 export interface CatalogOptions extends JobSources {
@@ -58,6 +58,8 @@ export interface CatalogOptions extends JobSources {
   retention?: Retention;
   /** host:port on which `/metrics` is served. */
   metricsAddress?: string;
+  /** Bearer token that requests for `/metrics` must send. */
+  metricsToken?: string;
   /** host:port on which `/healthz` and `/readyz` are served. */
   healthAddress?: string;
 }
@@ -213,7 +215,7 @@ async function closeEndpoints({ metrics, health }: HttpEndpoints): Promise<void>
 
 async function serveHttpEndpoints(
   endpoints: HttpEndpoints,
-  { metricsAddress, healthAddress }: CatalogOptions,
+  { metricsAddress, metricsToken, healthAddress }: CatalogOptions,
   sources: { metrics: CatalogMetrics | undefined; database: Database; isServing: () => boolean },
 ): Promise<void> {
   const { metrics, database, isServing } = sources;
@@ -228,7 +230,7 @@ async function serveHttpEndpoints(
   }
   if (metricsAddress !== undefined && metrics !== undefined) {
     const pages = { '/metrics': async () => ({ status: 200, ...(await metrics.text()) }) };
-    endpoints.metrics = await serveHttp(metricsAddress, 'RECONCILER_METRICS_ADDRESS', pages);
+    endpoints.metrics = await serveHttp(metricsAddress, 'RECONCILER_METRICS_ADDRESS', pages, metricsToken);
   }
 }
 

@@ -4,15 +4,8 @@ import type { Http2SecureServer, Http2Server } from 'node:http2';
 import { createSecureContext } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import type { TlsFiles } from '../../config.ts';
 import { CodedError } from '../../errors.ts';
-
-/** Paths of PEM files. */
-export interface TlsFiles {
-  cert: string;
-  key: string;
-  /** Clients must present a certificate that one of its certificates has signed. Absent: they need none. */
-  clientCa?: string;
-}
 
 /** How often the files are read again. */
 const RELOAD_MS = 10_000;

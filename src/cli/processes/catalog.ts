@@ -9,15 +9,21 @@ import { didYouMean, similarTo } from '../io/did-you-mean.ts';
 import { UsageError } from '../io/errors.ts';
 import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
+import { checkExposure } from './exposure.ts';
 
 const HELP = `
 The catalog service is the only writer of its database. It starts jobs in
 Temporal, which it finds by the standard TEMPORAL_* variables and profiles;
 Temporal may start later.
 
+Calls need a token. At its first start, the service keeps the one of its owner
+in the file \`token\` of RECONCILER_DATA_DIR. It listens beyond this machine only
+with TLS (RECONCILER_TLS_CERT and RECONCILER_TLS_KEY).
+
 Examples:
   $ reconciler catalog
-  $ reconciler catalog --address 0.0.0.0:7460 \\
+  $ RECONCILER_TLS_CERT=catalog.crt RECONCILER_TLS_KEY=catalog.key \\
+      reconciler catalog --address 0.0.0.0:7460 \\
       --database /var/lib/reconciler/catalog.db
   $ TEMPORAL_ADDRESS=temporal.internal:7233 reconciler catalog --port 9000`;
 
@@ -28,8 +34,10 @@ export function define(command: Command): void {
     .allowExcessArguments()
     .option('--port <port>', 'listen on this port instead of the one in --address', port)
     .option('--database <file>', 'SQLite file (default: catalog.db in RECONCILER_DATA_DIR)')
+    .option('--insecure-no-auth', 'for experiments: everybody on this machine may do everything')
+    .option('--insecure-plaintext', 'listen beyond this machine without TLS: for service meshes that encrypt')
     .addHelpText('after', `\nHere, --address is the address to listen on.\n${HELP}`)
-    .action(async (options: { port?: number; database?: string }) => {
+    .action(async (options: CatalogOptions) => {
       refuseArguments(command);
       await run(addressOption(command), options);
     });
@@ -50,7 +58,14 @@ function refuseArguments({ args: [text], commands }: Command): void {
   );
 }
 
-async function run(listenOn: string | undefined, options: { port?: number; database?: string }): Promise<void> {
+interface CatalogOptions {
+  port?: number;
+  database?: string;
+  insecureNoAuth?: boolean;
+  insecurePlaintext?: boolean;
+}
+
+async function run(listenOn: string | undefined, options: CatalogOptions): Promise<void> {
   // The files that this process creates contain what the upstreams' catalogs contain: other users must not read them.
   process.umask(0o077);
   const { stopped } = untilStopped();
@@ -58,6 +73,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   const [
     { startCatalog },
     { anyone },
+    { readIssuers },
     { temporalJobControl },
     { connectTemporal },
     { openPayloadCodec },
@@ -68,6 +84,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   ] = await Promise.all([
     import('../../catalog/server/server.ts'),
     import('../../catalog/auth/authorize-middleware.ts'),
+    import('../../catalog/auth/oidc/issuers-file.ts'),
     import('../../temporal/job-control.ts'),
     import('../../temporal/connect.ts'),
     import('../../temporal/payload-codec.ts'),
@@ -80,8 +97,20 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   temporalSettings();
   const base = listenOn ?? config.address;
   const address = options.port === undefined ? base : `${base.slice(0, base.lastIndexOf(':'))}:${options.port}`;
+  const insecure = checkExposure({
+    address,
+    hasTls: config.tls !== undefined,
+    noAuth: options.insecureNoAuth ?? false,
+    plaintext: options.insecurePlaintext ?? false,
+  });
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
   const logger = createLogger('catalog', config.logLevel);
+  for (const warning of insecure) logger.warn(warning);
+  const tokens = {
+    ownerTokenFile: resolve(config.dataDir, 'token'),
+    issuers: config.oidcFile === undefined ? [] : await readIssuers(config.oidcFile),
+  };
+  const authenticate = options.insecureNoAuth ? anyone : tokens;
   const tracing = await startTracing('reconciler-catalog');
   const codec = await openPayloadCodec(config.codecKeys);
   const outages = createOutageLog(logger, 'Temporal');
@@ -89,7 +118,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
     temporalJobControl(() => connectTemporal(codec), config.temporalUi),
     outages,
   );
-  const catalog = await startCatalog({ ...config, address, databaseFile, authenticate: anyone, jobs, logger });
+  const catalog = await startCatalog({ ...config, address, databaseFile, authenticate, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const end = await Promise.race([stopped, catalog.failed]);
   logger.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');

@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { CodedError } from '../../errors.ts';
 
@@ -19,15 +20,22 @@ export interface HttpEndpoint {
  * @param address host:port; port 0 for any free port
  * @param setting the variable that sets the address, for the error
  * @param pages by path; every other path gets 404
+ * @param token that requests must send as `authorization: Bearer …`; without it they get 401. Absent: they need none
  * @throws CodedError UNAVAILABLE if the server cannot listen on the address
  */
 export async function serveHttp(
   address: string,
   setting: string,
   pages: Readonly<Record<string, () => Promise<HttpResponse>>>,
+  token?: string,
 ): Promise<HttpEndpoint> {
   const { host, port } = splitAddress(address);
-  const server = createServer((request, response) => void answer(request, response, pages));
+  const server = createServer((request, response) => {
+    if (token === undefined || sendsToken(request, token)) return void answer(request, response, pages);
+    response
+      .writeHead(401, { 'content-type': 'text/plain', 'www-authenticate': 'Bearer' })
+      .end('a token is required\n');
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(new CodedError('UNAVAILABLE', `${setting}=${address} cannot be listened on: ${cause.message}`, { cause })),
@@ -50,6 +58,12 @@ export async function serveHttp(
 export function splitAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}
+
+/** Compares digests, so that the time says nothing about the token. */
+function sendsToken({ headers }: IncomingMessage, token: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(headers.authorization ?? ''), digest(`Bearer ${token}`));
 }
 
 async function answer(
