@@ -1,6 +1,7 @@
 import { homedir, userInfo } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
+import { TENANT_ID } from './contract/tenant.ts';
 import { CodedError } from './errors.ts';
 import { isSecretReference, REFERENCE_FORM } from './secrets.ts';
 
@@ -18,6 +19,21 @@ export function addressProblem(text: string, defaultPort?: number): string | und
   return Number(port) > 65_535 ? `is not host:port: a port is a number up to 65535` : undefined;
 }
 
+/** What is wrong with the address of a catalog service: host:port for plaintext, or `https://host:port` for TLS. `http://` is plaintext too. */
+export function catalogAddressProblem(text: string): string | undefined {
+  const problem = addressProblem(hostPortOf(text));
+  return problem?.replace('give only host:port', 'give host:port, or https://host:port for TLS');
+}
+
+/** `host:port` of the address of a catalog service, without its scheme. */
+export const hostPortOf = (address: string) => address.replace(/^https?:\/\//i, '').replace(/(?<=:\d+)\/$/, '');
+
+/** Whether the catalog service at this address is called with TLS. */
+export const isTlsAddress = (address: string) => /^https:/i.test(address);
+
+/** The address as it is shown and compared: `host:port`, or `https://host:port` for TLS. */
+export const normalAddress = (address: string) => (isTlsAddress(address) ? 'https://' : '') + hostPortOf(address);
+
 /** Default address of the catalog service. */
 export const DEFAULT_ADDRESS = '127.0.0.1:7460';
 
@@ -25,6 +41,16 @@ const hostPort = z.string().superRefine((text, context) => {
   const problem = addressProblem(text);
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
 });
+
+const catalogAddress = z
+  .string()
+  .superRefine((text, context) => {
+    const problem = catalogAddressProblem(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  })
+  .transform(normalAddress);
+
+const path = z.string().min(1, 'is empty').optional();
 
 const UNIT_MS = { h: 3_600_000, d: 86_400_000 };
 
@@ -40,8 +66,37 @@ const retention = (byDefault: string) =>
     });
 
 const schema = z.object({
-  /** Catalog service, host:port. */
-  RECONCILER_ADDRESS: hostPort.default(DEFAULT_ADDRESS),
+  /** Catalog service: host:port, or https://host:port for TLS. */
+  RECONCILER_ADDRESS: catalogAddress.default(DEFAULT_ADDRESS),
+  /** The token that is sent to the catalog service. */
+  RECONCILER_TOKEN: z
+    .string()
+    .transform((text) => text.trim())
+    .refine(isToken, 'is not a token: it is empty, or has spaces or characters that are not ASCII')
+    .optional(),
+  /** A file that contains the token. It is read again when it changes. */
+  RECONCILER_TOKEN_FILE: path,
+  /** A shell command that prints the token. */
+  RECONCILER_TOKEN_COMMAND: path,
+  /** The tenant of calls. Unset: the only one of the token, or `default`. */
+  RECONCILER_TENANT: z
+    .string()
+    .regex(TENANT_ID, 'is not a tenant: use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter')
+    .optional(),
+  /** PEM file of the authorities that sign the catalog service's certificate. Unset: those that Node trusts. */
+  RECONCILER_CA: path,
+  /** PEM files of the certificate and key with which a client identifies itself to the catalog service (mTLS). */
+  RECONCILER_CLIENT_CERT: path,
+  RECONCILER_CLIENT_KEY: path,
+  /** Sends the token without TLS beyond this machine, for networks that encrypt by themselves. */
+  RECONCILER_INSECURE_PLAINTEXT: z
+    .enum(['0', '1'], 'is not 0 or 1')
+    .default('0')
+    .transform((text) => text === '1'),
+  /** The OpenID provider of `reconciler login`. */
+  RECONCILER_LOGIN_ISSUER: z.url('is not a URL').optional(),
+  /** The client that `reconciler login` is registered as there. */
+  RECONCILER_LOGIN_CLIENT_ID: z.string().min(1, 'is empty').optional(),
   /** Where the process serves `/metrics` to Prometheus, host:port. Unset: metrics are not served. */
   RECONCILER_METRICS_ADDRESS: hostPort.optional(),
   /** Where the process serves `/healthz` and `/readyz`, host:port. Unset: they are not served. */
@@ -114,10 +169,21 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]{16,}$/, 'is not 16 or more printable ASCII characters without spaces')
     .optional(),
   XDG_CACHE_HOME: z.string().optional(),
+  XDG_CONFIG_HOME: z.string().optional(),
 });
 
+/** Whether a text can be sent as a token: RFC 6750 allows less, but a server need not follow it. */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]{1,16384}$/.test(text);
+}
+
 /** Settings whose value may contain a secret and is not shown in errors. */
-const CONFIDENTIAL = ['RECONCILER_CODEC_KEYS', 'RECONCILER_METRICS_TOKEN'];
+const CONFIDENTIAL = [
+  'RECONCILER_CODEC_KEYS',
+  'RECONCILER_METRICS_TOKEN',
+  'RECONCILER_TOKEN',
+  'RECONCILER_TOKEN_COMMAND',
+];
 
 const KEY_ID = /^[\w.-]{1,64}$/;
 
@@ -149,8 +215,28 @@ export interface TlsFiles {
   clientCa?: string;
 }
 
+/** How this process identifies itself to the catalog service. */
+export interface Credentials {
+  token?: string;
+  tokenFile?: string;
+  tokenCommand?: string;
+  /** Paths of PEM files. */
+  ca?: string;
+  clientCert?: string;
+  clientKey?: string;
+  insecurePlaintext: boolean;
+}
+
 export interface Config {
+  /** The catalog service: host:port, or https://host:port for TLS. */
   address: string;
+  credentials: Credentials;
+  /** The tenant of calls that name no other. */
+  tenant?: string;
+  loginIssuer?: string;
+  loginClientId?: string;
+  /** Folder for what this user's command line keeps: logins. */
+  configDir: string;
   metricsAddress?: string;
   healthAddress?: string;
   dataDir: string;
@@ -191,6 +277,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const settings = parsed.data;
   return {
     address: settings.RECONCILER_ADDRESS,
+    credentials: credentialsOf(settings),
+    tenant: settings.RECONCILER_TENANT,
+    loginIssuer: settings.RECONCILER_LOGIN_ISSUER,
+    loginClientId: settings.RECONCILER_LOGIN_CLIENT_ID,
+    configDir: join(settings.XDG_CONFIG_HOME || join(home(), '.config'), 'reconciler'),
     metricsAddress: settings.RECONCILER_METRICS_ADDRESS,
     healthAddress: settings.RECONCILER_HEALTH_ADDRESS,
     dataDir: settings.RECONCILER_DATA_DIR,
@@ -227,6 +318,26 @@ function tlsFiles(settings: z.infer<typeof schema>): TlsFiles | undefined {
     'INVALID_ARGUMENT',
     `${missing} is not set, but TLS needs a certificate and its key: set RECONCILER_TLS_CERT and RECONCILER_TLS_KEY, or unset the other settings RECONCILER_TLS_*.`,
   );
+}
+
+function credentialsOf(settings: z.infer<typeof schema>): Credentials {
+  const { RECONCILER_CLIENT_CERT: clientCert, RECONCILER_CLIENT_KEY: clientKey } = settings;
+  if ((clientCert === undefined) !== (clientKey === undefined)) {
+    const [set, missing] = clientCert === undefined ? ['KEY', 'CERT'] : ['CERT', 'KEY'];
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `RECONCILER_CLIENT_${set} is set, but RECONCILER_CLIENT_${missing} is not. Set both or none.`,
+    );
+  }
+  return {
+    token: settings.RECONCILER_TOKEN,
+    tokenFile: settings.RECONCILER_TOKEN_FILE,
+    tokenCommand: settings.RECONCILER_TOKEN_COMMAND,
+    ca: settings.RECONCILER_CA,
+    clientCert,
+    clientKey,
+    insecurePlaintext: settings.RECONCILER_INSECURE_PLAINTEXT,
+  };
 }
 
 /** The home folder; the system's user database has it if HOME is empty. */

@@ -1,6 +1,7 @@
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
+import { hostPortOf, isTlsAddress } from '../config.ts';
 import { BindingsDefinition } from '../generated/reconciler/internal/v1/bindings.ts';
 import { IngestionDefinition } from '../generated/reconciler/internal/v1/ingestion.ts';
 import { ReconciliationDefinition } from '../generated/reconciler/internal/v1/reconciliation.ts';
@@ -19,18 +20,22 @@ import { TenantsDefinition } from '../generated/reconciler/v1/tenants.ts';
 import { TokensDefinition } from '../generated/reconciler/v1/tokens.ts';
 import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
 import { currentTracing } from '../telemetry/tracing/tracing.ts';
+import type { CatalogAccess } from './access.ts';
+import { attachToken } from './attach-token.ts';
 import { attachClaim } from './claim.ts';
 import { RawCommitSnapshotDefinition } from './raw-commit-snapshot.ts';
 import { attachTenant } from './tenant.ts';
+import { channelCredentials } from './tls.ts';
 import { traceCalls } from './trace-calls.ts';
 
 /**
  * Typed clients of all services of the catalog, over one channel, which connects at the first call (the seed's GrpcClients).
  *
- * @param address of the catalog service, host:port
+ * @param address of the catalog service: host:port, or https://host:port for TLS
  */
-export function connectCatalog(address: string) {
-  const channel: Channel = createChannel(address, undefined, {
+export function connectCatalog(address: string, access: CatalogAccess = {}) {
+  const isTls = isTlsAddress(address) || access.tls !== undefined;
+  const channel: Channel = createChannel(hostPortOf(address), channelCredentials(access, isTls), {
     // Pages end at 4 MiB of stored data, unless a single row has more. Rows came in messages of at most 8 MiB, to which the catalog adds
     // texts of bounds and the columns of a schema.
     'grpc.max_receive_message_length': 64 * 1024 * 1024,
@@ -42,7 +47,11 @@ export function connectCatalog(address: string) {
     // The catalog is in the same private network. `http_proxy` and `https_proxy`, which are for upstreams, would lead away from it.
     'grpc.enable_http_proxy': 0,
   });
-  const plain = createClientFactory().use(errorDetailsClientMiddleware).use(attachTenant).use(attachClaim);
+  const plain = createClientFactory()
+    .use(errorDetailsClientMiddleware)
+    .use(attachToken(access, address, isTls))
+    .use(attachTenant(access.tenant))
+    .use(attachClaim);
   const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
   return {
     audit: factory.create(AuditDefinition, channel),

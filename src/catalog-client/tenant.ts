@@ -15,14 +15,16 @@ export function currentTenant(): string {
   return tenants.getStore() ?? DEFAULT_TENANT;
 }
 
-/** Client middleware: names the tenant of the work that makes the call. */
-export async function* attachTenant<Request, Response>(
-  call: ClientMiddlewareCall<Request, Response>,
-  options: CallOptions,
-  // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
-): AsyncGenerator<Response, Response | void, undefined> {
-  const tenant = tenants.getStore();
-  if (tenant === undefined) return yield* call.next(call.request, options);
-  const metadata = Metadata(options.metadata).set(TENANT_METADATA, tenant);
-  return yield* call.next(call.request, { ...options, metadata });
+/** Client middleware: names the tenant of the work that makes the call, otherwise `byDefault`, if there is one. */
+export function attachTenant(byDefault: string | undefined) {
+  return async function* attach<Request, Response>(
+    call: ClientMiddlewareCall<Request, Response>,
+    options: CallOptions,
+    // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
+  ): AsyncGenerator<Response, Response | void, undefined> {
+    const tenant = tenants.getStore() ?? byDefault;
+    if (tenant === undefined) return yield* call.next(call.request, options);
+    const metadata = Metadata(options.metadata).set(TENANT_METADATA, tenant);
+    return yield* call.next(call.request, { ...options, metadata });
+  };
 }

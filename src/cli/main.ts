@@ -75,6 +75,19 @@ const ENTRIES: Entry[] = [
   },
   { name: 'plan', summary: 'Lists the files to read for a snapshot.', load: () => import('./plan/index.ts') },
   {
+    name: 'login',
+    summary: 'Logs in at an OpenID provider.',
+    load: () => import('./login/login.ts'),
+  },
+  { name: 'logout', summary: 'Forgets what `login` stored.', load: () => import('./login/logout.ts') },
+  {
+    name: 'token',
+    summary: 'Creates, lists and revokes tokens; shows who you are.',
+    load: () => import('./token/index.ts'),
+  },
+  { name: 'tenant', summary: 'Manages tenants.', load: () => import('./tenant/index.ts') },
+  { name: 'audit', summary: 'Lists who changed what, and who was refused.', load: () => import('./audit/audit.ts') },
+  {
     name: 'completion',
     summary: 'Prints a script that completes commands in bash, zsh or fish.',
     async load() {
@@ -96,9 +109,20 @@ Names are written catalog.namespace.table. Quote a segment that contains dots,
 quotes or spaces: main."my ns".orders
 
 Environment:
-  RECONCILER_ADDRESS       catalog service, host:port (default: the stack in
-                           ./.reconciler, otherwise 127.0.0.1:7460)
-  RECONCILER_DATA_DIR      data directory of \`up\` (default: ./.reconciler)
+  RECONCILER_ADDRESS       catalog service, host:port, or https://host:port
+                           (default: the stack in ./.reconciler, otherwise
+                           127.0.0.1:7460)
+  RECONCILER_DATA_DIR      data directory of \`up\` (default: ./.reconciler);
+                           it has the token for that stack
+  RECONCILER_TOKEN         token that identifies you to the catalog service
+  RECONCILER_TOKEN_FILE    file with the token; read again when it changes
+  RECONCILER_TOKEN_COMMAND shell command that prints the token
+  RECONCILER_TENANT        tenant of the calls
+  RECONCILER_CA            authorities of the catalog service's certificate
+  RECONCILER_CLIENT_CERT, RECONCILER_CLIENT_KEY
+                           certificate and key that identify you (mTLS)
+  RECONCILER_LOGIN_ISSUER, RECONCILER_LOGIN_CLIENT_ID
+                           OpenID provider and client of \`login\`
   RECONCILER_CACHE_DIR     where a downloaded Temporal CLI is kept
   RECONCILER_TEMPORAL_CLI  path of the Temporal CLI to use
   RECONCILER_TEMPORAL_UI   base of links into the Temporal UI
@@ -157,7 +181,9 @@ function buildProgram(): Command {
       'Keeps one lakehouse catalog in sync with many upstream catalogs. Every reconcile is a Temporal workflow.',
     )
     .option('--json', 'print only proto3 JSON, one object per line')
-    .option('--address <host:port>', 'catalog service (default: RECONCILER_ADDRESS)')
+    .option('--address <host:port>', 'catalog service; https://host:port for TLS (default: RECONCILER_ADDRESS)')
+    .option('--token-file <file>', 'file with the token that identifies you (default: see Environment)')
+    .option('--tenant <tenant>', 'tenant of the calls (default: RECONCILER_TENANT, or that of the token)')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand(false)
     .addHelpText('after', HELP)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addressProblem, readConfig } from '../../config.ts';
+import { catalogAddressProblem, normalAddress, readConfig } from '../../config.ts';
 import type { TemporalUi } from '../../contract/workflow-link.ts';
 import { readRunningStack, uiOfStack } from '../../stack/stack-file.ts';
 import { temporalNamespace } from '../../temporal/settings.ts';
@@ -36,7 +36,8 @@ function uiOfSettings(base: string): TemporalUi | undefined {
 /** The value of `--address`, if it was given. */
 export function addressOption(command: Command): string | undefined {
   const { address } = command.optsWithGlobals<{ address?: string }>();
-  const problem = address === undefined ? undefined : addressProblem(address);
+  if (address === undefined) return undefined;
+  const problem = catalogAddressProblem(address);
   if (problem !== undefined) throw new UsageError(`--address '${address}' ${problem}`);
-  return address;
+  return normalAddress(address);
 }

@@ -7,6 +7,7 @@ import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { CallError } from '../io/errors.ts';
 import { type Output, standardOutput } from '../io/output.ts';
+import { accessOf } from './access.ts';
 import { endpointOf } from './address.ts';
 
 /** What a command that calls the catalog service works with. */
@@ -16,6 +17,8 @@ export interface Context {
   address: string;
   /** For links into the Temporal UI, if it is known. */
   temporalUi?: TemporalUi;
+  /** Where the token is from, if there is one. */
+  tokenSource?: string;
   out: Output;
 }
 
@@ -31,15 +34,16 @@ export function withCatalog<Args extends unknown[]>(action: (context: Context, .
     const command = args.at(-1) as Command;
     const { json } = command.optsWithGlobals<{ json?: boolean }>();
     const { address, temporalUi } = endpointOf(command);
+    const access = accessOf(command, address);
     const tracing = await startTracing('reconciler-cli');
-    const clients = connectCatalog(address);
+    const clients = connectCatalog(address, access);
     try {
       await action(
-        { clients, address, temporalUi, out: standardOutput(json === true) },
+        { clients, address, temporalUi, tokenSource: access.tokenSource, out: standardOutput(json === true) },
         ...(args.slice(0, -1) as Args),
       );
     } catch (error) {
-      throw error instanceof ClientError ? new CallError(error, address) : error;
+      throw error instanceof ClientError ? new CallError(error, address, access.tokenSource) : error;
     } finally {
       clients.close();
       await tracing?.close();

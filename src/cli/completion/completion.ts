@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander';
+import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { bashScript } from './bash.ts';
 import { type CommandNode, commandTree } from './command-tree.ts';
@@ -16,8 +17,8 @@ const SCRIPTS: Record<string, (tree: readonly CommandNode[]) => string> = {
 const MAX_NAMES = 200;
 
 const HELP = `
-It completes commands, options, their values, and the names of connectors and
-jobs, which it reads from the catalog service. It needs \`reconciler\` on the
+It completes commands, options, their values, and the names of connectors, jobs,
+tokens and tenants, which it reads from the catalog service. It needs \`reconciler\` on the
 PATH (npm link).
 
 Examples:
@@ -40,11 +41,7 @@ export function defineCompletion(command: Command, loadAll: () => Promise<Comman
     .addArgument(new Argument('<what>', 'whose names').choices([...NAMED]))
     .action(
       withCatalog(async ({ clients }, what: string) => {
-        const page = { pageSize: MAX_NAMES };
-        const names =
-          what === 'connector'
-            ? (await clients.connectors.listConnectors(page, withDeadline())).connectors.map((c) => c.displayName)
-            : (await clients.jobs.listReconcileJobs(page, withDeadline())).jobs.map((job) => job.jobId);
+        const names = (await namesOf(clients, what)) ?? [];
         process.stdout.write(
           names
             .filter((name) => /^[\w.@+-]+$/.test(name))
@@ -53,4 +50,18 @@ export function defineCompletion(command: Command, loadAll: () => Promise<Comman
         );
       }),
     );
+}
+
+async function namesOf(clients: CatalogClients, what: string): Promise<string[] | undefined> {
+  const page = { pageSize: MAX_NAMES };
+  switch (what) {
+    case 'connector':
+      return (await clients.connectors.listConnectors(page, withDeadline())).connectors.map((c) => c.displayName);
+    case 'job':
+      return (await clients.jobs.listReconcileJobs(page, withDeadline())).jobs.map((job) => job.jobId);
+    case 'tenant':
+      return (await clients.tenants.listTenants(page, withDeadline())).tenants.map((tenant) => tenant.tenantId);
+    case 'token':
+      return (await clients.tokens.listTokens(page, withDeadline())).tokens.map((token) => token.tokenId);
+  }
 }

@@ -1,4 +1,5 @@
 import { ClientError, Status } from 'nice-grpc-common';
+import { TokenError } from '../../catalog-client/token-error.ts';
 import { CodedError } from '../../errors.ts';
 import { withNames } from './known-names.ts';
 
@@ -47,10 +48,13 @@ export class CallError extends Error {
   override readonly cause: ClientError;
   /** Address of the service. */
   readonly address: string;
-  constructor(cause: ClientError, address: string) {
+  /** Where its token is from; undefined if it had none. */
+  readonly tokenSource?: string;
+  constructor(cause: ClientError, address: string, tokenSource?: string) {
     super(cause.message, { cause });
     this.cause = cause;
     this.address = address;
+    this.tokenSource = tokenSource;
   }
 }
 
@@ -81,11 +85,11 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof UsageError) return { message: error.message, hint: error.hint, exitCode: EXIT.USAGE };
   if (error instanceof HintedError) return { message: error.message, hint: error.hint, exitCode: EXIT.FAILED };
   if (error instanceof CodedError) return { message: error.message, exitCode: exitCodeOf(error.code) };
-  if (error instanceof CallError) return describeCall(error.cause, error.address);
+  if (error instanceof CallError) return describeCall(error);
   return { message: (error as Error)?.message ?? String(error), exitCode: EXIT.FAILED };
 }
 
-function describeCall(error: ClientError, address: string): Failure {
+function describeCall({ cause: error, address, tokenSource }: CallError): Failure {
   const code = Status[error.code];
   if (isUnanswered(error)) {
     const why = error.details
@@ -100,10 +104,23 @@ function describeCall(error: ClientError, address: string): Failure {
   }
   return {
     message: withNames(error.details) || `${error.path}: ${code}`,
-    hint: hintOf(code, error.details),
+    hint: error instanceof TokenError ? undefined : (accessHint(error, tokenSource) ?? hintOf(code, error.details)),
     exitCode: exitCodeOf(code),
   };
 }
+
+/** What to do about a caller that the service does not know, or that may not do this; undefined if there is nothing to add. */
+function accessHint({ code, details }: ClientError, tokenSource: string | undefined): string | undefined {
+  // The service's own message names the ways to get a token.
+  if (code === Status.UNAUTHENTICATED)
+    return tokenSource === undefined ? undefined : `the token is from ${tokenSource}`;
+  if (code === Status.PERMISSION_DENIED && OF_CALLER.test(details))
+    return '`reconciler token whoami` shows your roles and tenants; an admin can make a token that has others';
+  return undefined;
+}
+
+/** Refusals of the caller itself, unlike those of an upstream or of a worker's policy. */
+const OF_CALLER = /needs the permission|is not one of those of/;
 
 function hintOf(code: string | undefined, details: string): string | undefined {
   const [, noun] = (code === 'NOT_FOUND' && /^(connector|job) /.exec(details)) || [];

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { readConfig } from '../../config.ts';
+import { hostPortOf, readConfig } from '../../config.ts';
 import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { addList } from '../catalog/list.ts';
@@ -95,7 +95,7 @@ async function run(listenOn: string | undefined, options: CatalogOptions): Promi
   ]);
   // Temporal may start later, but its settings must be right now.
   temporalSettings();
-  const base = listenOn ?? config.address;
+  const base = hostPortOf(listenOn ?? config.address);
   const address = options.port === undefined ? base : `${base.slice(0, base.lastIndexOf(':'))}:${options.port}`;
   const insecure = checkExposure({
     address,

@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { ClientError, Status } from 'nice-grpc';
 import { type CatalogClients, connectCatalog } from '../../catalog-client/connect.ts';
+import { dataDirToken } from '../../catalog-client/tokens/open-token-source.ts';
 import { readConfig } from '../../config.ts';
 import { countersOf } from '../../contract/progress-message.ts';
 import { workflowLink } from '../../contract/workflow-link.ts';
@@ -55,7 +56,7 @@ export function define(command: Command): void {
       const stop = untilStopped();
       const folder = resolve(dataDir ?? readConfig().dataDir);
       const stack = await runningStack(folder, stop.signal);
-      const clients = connectCatalog(stack.address);
+      const clients = connectCatalog(stack.address, { token: dataDirToken(folder).token });
       try {
         const { job, richest } = await demo(clients, stack, stop.signal);
         if (job.state !== JobState.JS_SUCCEEDED) throw new ExitCode(EXIT.FAILED);

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { AuditEvent } from '../../generated/reconciler/v1/audit.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import type { Tone } from '../io/colour.ts';
+import { NONE, time } from '../io/format.ts';
+import { positiveInteger, since } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
+import type { Column } from '../io/table-printer.ts';
+
+const HELP = `
+An admin sees the events of its tenant. The platform role sees those that belong
+to no tenant, or those of the tenant that --tenant names.
+
+Examples:
+  $ reconciler audit
+  $ reconciler audit --from 7d --subject ci
+  $ reconciler audit --from 2026-07-01 --until 2026-08-01 --limit 100000 \\
+      --json > july.jsonl`;
+
+const DEFAULT_LIMIT = 100;
+
+interface AuditOptions {
+  from?: Date;
+  until?: Date;
+  subject?: string;
+  resource?: string;
+  limit: number;
+}
+
+const COLUMNS: Column<AuditEvent>[] = [
+  { title: 'AT', value: (e) => time(e.at) },
+  { title: 'SUBJECT', value: (e) => e.subject || NONE, weight: 3, min: 8 },
+  { title: 'CALL', value: (e) => e.method.slice(e.method.lastIndexOf('/') + 1), min: 12 },
+  { title: 'RESOURCE', value: (e) => e.resource || NONE, weight: 4, min: 12 },
+  { title: 'RESULT', value: resultText, tone: resultTone, min: 8 },
+  { title: 'FIELDS', value: (e) => e.fields.join(', ') || NONE, weight: 6, min: 8 },
+  { title: 'FROM', value: (e) => e.peer || NONE, weight: 7 },
+  { title: 'TRACE', value: (e) => e.traceId || NONE, weight: 8 },
+];
+
+export function define(command: Command): void {
+  command
+    .description('Lists who changed what, and who was refused, newest first.')
+    .option('--from <time>', 'only events since then: 2h, 7d or an ISO time', since)
+    .option('--until <time>', 'only events before then: 2h, 7d or an ISO time', since)
+    .option('--subject <subject>', 'only events of this caller')
+    .option('--resource <resource>', 'only events of what has this id or name')
+    .option('--limit <n>', 'show at most this many', positiveInteger, DEFAULT_LIMIT)
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, { limit, ...filter }: AuditOptions) => {
+        let hasMore = false;
+        const pages = pagesOf(async (page, call) => {
+          const { events, nextPageToken } = await clients.audit.listAuditEvents({ ...page, ...filter }, call);
+          hasMore = nextPageToken !== '';
+          return { items: events, nextPageToken };
+        }, limit);
+        await out.list(AuditEvent, pages, COLUMNS, { empty: 'no such events' });
+        if (hasMore) out.note(`There are more than ${limit}; --limit shows more of them.`);
+      }),
+    );
+}
+
+function resultText({ allowed, code }: AuditEvent): string {
+  if (!allowed) return 'refused';
+  return code === 'OK' ? 'ok' : code.toLowerCase().replaceAll('_', ' ');
+}
+
+function resultTone(event: AuditEvent): Tone | undefined {
+  if (!event.allowed) return 'bad';
+  return event.code === 'OK' ? undefined : 'warning';
+}
