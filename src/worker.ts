@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { ClientError, Status } from 'nice-grpc';
 import type { Logger } from 'pino';
 import { createControlActivities, createIngestActivities, createScanActivities } from './activities/index.ts';
 import { activityFields } from './activities/runtime/activity-fields.ts';
@@ -11,10 +12,13 @@ import { connectorPool } from './activities/runtime/connector-pool.ts';
 import type { ActivityDeps } from './activities/runtime/deps.ts';
 import { ProgressReports } from './activities/runtime/progress-reports.ts';
 import { rateLimiters } from './activities/runtime/rate-limiter.ts';
+import { type CatalogAccess, openAccess } from './catalog-client/access.ts';
 import { type CatalogClients, connectCatalog } from './catalog-client/connect.ts';
 import type { Config } from './config.ts';
 import { openConnector } from './connectors/open-connector.ts';
 import { INGEST_TASK_QUEUE, REPORT_SIGNAL, scanQueueOf, TASK_QUEUE } from './contract/names.ts';
+import { CodedError } from './errors.ts';
+import { Role } from './generated/reconciler/v1/tokens.ts';
 import { type Check, serveHealth } from './telemetry/http/health.ts';
 import { createOutageLog } from './telemetry/outage-log.ts';
 import { installRuntime } from './telemetry/runtime.ts';
@@ -50,13 +54,15 @@ export interface RunningWorker {
  * Connects to Temporal and the catalog, and starts a worker for the task queue of workflows, for those of ingests, and for those of short
  * steps beside them.
  *
+ * @param options.access how the worker identifies itself to the catalog; the default is what the settings describe
  * @param options.ingestQueues task queues of ingests; the default is the common one
  * @param options.openConnector opens upstreams; tests replace it
  * @throws CodedError UNAVAILABLE if Temporal cannot be reached or the worker cannot listen on an address of `config`; NOT_FOUND if the
- *   namespace does not exist; the error of `openPayloadCodec` if a codec key cannot be read. Everything opened is closed again
+ *   namespace does not exist; UNAUTHENTICATED or PERMISSION_DENIED if the catalog does not accept the worker's token; the error of `openPayloadCodec` if a codec key cannot be read. Everything opened is closed again
  */
 export async function startWorker(options: {
   config: Config;
+  access?: CatalogAccess;
   logger: Logger;
   ingestQueues?: string[];
   openConnector?: typeof openConnector;
@@ -76,7 +82,8 @@ export async function startWorker(options: {
   const { namespace } = temporalSettings();
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
-  const { client, connection, catalog, close } = await connectAll(config, codec, workers);
+  const access = options.access ?? openAccess(config, config.address);
+  const { client, connection, catalog, close } = await connectAll(config, access, codec, workers);
   connected = client;
   const limiterOf = rateLimiters(catalog);
   const open: ActivityDeps['openUncached'] = (spec) =>
@@ -173,7 +180,12 @@ export async function startWorker(options: {
  * Opens the connections to Temporal and the catalog, and the endpoint for health probes; `close` closes all of them. If one cannot be
  * opened, the others are closed, because they would keep an idle process alive.
  */
-async function connectAll(config: Config, codec: PayloadCodec | undefined, workers: readonly Worker[]) {
+async function connectAll(
+  config: Config,
+  access: CatalogAccess,
+  codec: PayloadCodec | undefined,
+  workers: readonly Worker[],
+) {
   const opened: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const end of opened.splice(0).reverse()) {
@@ -190,8 +202,9 @@ async function connectAll(config: Config, codec: PayloadCodec | undefined, worke
     await describeNamespace(client);
     const connection = await NativeConnection.connect(temporalSettings().connectionOptions);
     opened.push(() => connection.close());
-    const catalog = connectCatalog(config.address);
+    const catalog = connectCatalog(config.address, access);
     opened.push(() => catalog.close());
+    await checkCaller(catalog, config.address, access);
     if (config.healthAddress !== undefined) {
       const health = await serveHealth(config.healthAddress, readiness(workers, client, catalog));
       opened.push(() => health.close());
@@ -202,6 +215,29 @@ async function connectAll(config: Config, codec: PayloadCodec | undefined, worke
     throw error;
   }
 }
+
+/**
+ * Without a valid token and the role, a worker can do nothing, which people should learn at once. A catalog that does not answer is waited for.
+ *
+ * @throws CodedError UNAUTHENTICATED or PERMISSION_DENIED that names where the token is from
+ */
+async function checkCaller(catalog: CatalogClients, address: string, { tokenSource }: CatalogAccess): Promise<void> {
+  const source = tokenSource === undefined ? 'it has none' : `it is from ${tokenSource}`;
+  const caller = await catalog.tokens.getCaller({}, { signal: AbortSignal.timeout(5_000) }).catch((error) => {
+    if (!isRefused(error)) return undefined;
+    const message = `the catalog service at ${address} does not accept the token of this worker (${source}): ${error.details}`;
+    throw new CodedError('UNAUTHENTICATED', message);
+  });
+  if (caller === undefined || caller.roles.includes(Role.ROLE_WORKER)) return;
+  throw new CodedError(
+    'PERMISSION_DENIED',
+    `the token of this worker (${source}) is that of '${caller.subject}', which does not have the role worker. ` +
+      '`reconciler token create NAME --role worker` creates one that has it.',
+  );
+}
+
+const isRefused = (error: unknown): error is ClientError =>
+  error instanceof ClientError && error.code === Status.UNAUTHENTICATED;
 
 /** Checks for `/readyz`. A worker that has lost Temporal or the catalog recovers by itself, so it is alive but not ready. */
 function readiness(workers: readonly Worker[], client: Client, catalog: CatalogClients): Record<string, Check> {
@@ -217,6 +253,10 @@ function readiness(workers: readonly Worker[], client: Client, catalog: CatalogC
     async catalog(signal) {
       const { status } = await catalog.health.check({ service: '' }, { signal });
       if (Number(status) !== SERVING) throw new Error('the catalog does not serve');
+      await catalog.tokens.getCaller({}, { signal }).catch((error) => {
+        if (isRefused(error)) throw new Error(`the catalog does not accept the token of this worker: ${error.details}`);
+        throw error;
+      });
     },
   };
 }

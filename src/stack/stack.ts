@@ -167,6 +167,9 @@ function processes(
   const portOf = (address: string) => address.split(':').at(-1) as string;
   const stackEnv = {
     ...withoutTemporal(env),
+    ...WITHOUT_CREDENTIALS,
+    // The catalog service makes it when it starts.
+    RECONCILER_TOKEN_FILE: join(dataDir, 'token'),
     TEMPORAL_ADDRESS: stack.temporalAddress,
     TEMPORAL_NAMESPACE: STACK_NAMESPACE,
     // The user's own profile may require TLS or a key, which the dev server does not have.
@@ -197,7 +200,7 @@ function processes(
         ...Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]),
         ...['--log-level', 'warn'],
       ],
-      env: withoutTemporal(env),
+      env: { ...withoutTemporal(env), ...WITHOUT_CREDENTIALS },
       logFile: logFile('temporal'),
       whenReady: (_, signal) =>
         waitUntilServing(stack.temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', signal),
@@ -225,6 +228,16 @@ function processes(
     },
   ];
 }
+
+/** The user's own credentials and tenant are those of another catalog service. */
+const WITHOUT_CREDENTIALS = {
+  RECONCILER_TOKEN: undefined,
+  RECONCILER_TOKEN_COMMAND: undefined,
+  RECONCILER_TENANT: undefined,
+  RECONCILER_CA: undefined,
+  RECONCILER_CLIENT_CERT: undefined,
+  RECONCILER_CLIENT_KEY: undefined,
+};
 
 function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_')));

@@ -41,13 +41,18 @@ export function describeError(error: unknown): { code: string; message: string }
 
 /** Whether the error's code rules out that a retry succeeds. */
 export function isFinal(error: unknown): boolean {
-  return FINAL.has(describeError(error).code);
+  return !isCatalogAway(error) && FINAL.has(describeError(error).code);
 }
 
-/** Whether the catalog did not respond: this has nothing to do with the upstream, and is worth waiting for. */
+/**
+ * Whether the catalog did not respond, or does not accept the worker's token: this has nothing to do with the upstream, and is worth waiting for.
+ * A token that has expired is replaced while the worker runs.
+ */
 export function isCatalogAway(error: unknown): boolean {
-  return error instanceof ClientError && (error.code === Status.UNAVAILABLE || error.code === Status.CANCELLED);
+  return error instanceof ClientError && AWAY.has(error.code);
 }
+
+const AWAY: ReadonlySet<Status> = new Set([Status.UNAVAILABLE, Status.CANCELLED, Status.UNAUTHENTICATED]);
 
 /**
  * Whether the upstream asks for a later retry that the activity's next attempt will make. Until then nothing else is requested from it either.
@@ -92,12 +97,19 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
   const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : catalogWaitMs(error);
   return ApplicationFailure.create({
     type: code,
-    message: isCatalogAway(error) ? `The catalog service does not respond: ${message}` : message,
+    message: isCatalogAway(error) ? `${awayText(error)}: ${message}` : message,
     nonRetryable: !isRetried(error, attempt, attempts),
     nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_DELAY_MS),
     // Expected errors are not logged as errors of the worker.
     category: code === 'INTERNAL' ? undefined : ApplicationFailureCategory.BENIGN,
   });
+}
+
+function awayText(error: unknown): string {
+  const isRefused = error instanceof ClientError && error.code === Status.UNAUTHENTICATED;
+  return isRefused
+    ? 'The catalog service does not accept the token of the worker'
+    : 'The catalog service does not respond';
 }
 
 /** Messages become part of histories, records and logs, which must not contain secrets: an upstream's response may repeat one. */

@@ -2,12 +2,14 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_ADDRESS, readConfig } from '../../config.ts';
 import type { Stack } from '../../stack/stack.ts';
+import { shellWord } from '../../text.ts';
 import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
 
 const HELP = `
 Everything is kept in the data directory: both databases, the logs of the
-three processes, and stack.json, which contains their addresses. A process
+three processes, stack.json, which contains their addresses, and the token that
+the command line sends to the catalog service. Only you can read it. A process
 that dies is restarted. Ctrl-C or SIGTERM stops them in order.
 
 A port that you name must be free; otherwise the exit code is 2. A default
@@ -74,6 +76,8 @@ function describe(stack: Stack): string {
     lines.push(`Node ${stack.node.version.padEnd(11)} ${stack.node.command} (catalog and worker)`);
   if (!stack.temporalAddress.endsWith(':7233'))
     lines.push(`for temporal     export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
-  if (stack.address !== DEFAULT_ADDRESS) lines.push(`for reconciler   export RECONCILER_ADDRESS=${stack.address}`);
+  // It leads to the address and to the token.
+  if (stack.address !== DEFAULT_ADDRESS || stack.dataDir !== resolve('.reconciler'))
+    lines.push(`for reconciler   export RECONCILER_DATA_DIR=${shellWord(stack.dataDir)}`);
   return lines.join('\n');
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../../contract/names.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
+import { accessOf } from '../catalog-session/access.ts';
 import { addressOption } from '../catalog-session/address.ts';
 import { UsageError } from '../io/errors.ts';
 import { each } from '../io/options.ts';
@@ -11,7 +12,9 @@ import { untilStopped } from '../io/signals.ts';
 const HELP = `
 Workers are stateless: start any number of them, on any machine. They find
 Temporal by the standard TEMPORAL_* variables and profiles, and the catalog
-service by RECONCILER_ADDRESS. They resolve the secrets of connectors.
+service by RECONCILER_ADDRESS. They resolve the secrets of connectors, and need
+a token with the role worker (\`reconciler token create\`) in --token-file or
+RECONCILER_TOKEN; on the catalog's machine they find that of the data directory.
 
 Every worker runs workflows. A connector with its own task queue is read only
 by workers that were started with this --task-queue.
@@ -21,7 +24,8 @@ Examples:
   $ reconciler worker --task-queue eu-west-1
   $ reconciler worker --task-queue reconciler-ingest --task-queue eu-west-1
   $ TEMPORAL_ADDRESS=temporal.internal:7233 \\
-      RECONCILER_ADDRESS=catalog.internal:7460 reconciler worker`;
+      RECONCILER_ADDRESS=https://catalog.internal:7460 \\
+      reconciler worker --token-file /run/secrets/reconciler-token`;
 
 export function define(command: Command): void {
   command
@@ -31,7 +35,7 @@ export function define(command: Command): void {
       each,
     )
     .addHelpText('after', HELP)
-    .action(async ({ taskQueue }: { taskQueue?: string[] }) => {
+    .action(async ({ taskQueue }: { taskQueue?: string[] }, command: Command) => {
       if (taskQueue?.includes(TASK_QUEUE)) {
         throw new UsageError(`--task-queue ${TASK_QUEUE} is the queue of workflows, which every worker polls`);
       }
@@ -43,6 +47,7 @@ export function define(command: Command): void {
       setFlagsFromString('--heap-growing-percent=50');
       const config = readConfig();
       const address = addressOption(command) ?? config.address;
+      const access = accessOf(command, address);
       const [{ startWorker }, { createLogger }, { closeRuntime }] = await Promise.all([
         import('../../worker.ts'),
         import('../../telemetry/logger.ts'),
@@ -56,7 +61,7 @@ export function define(command: Command): void {
       };
       // A signal that arrives while the worker connects ends the process.
       const worker = await Promise.race([
-        startWorker({ config: { ...config, address }, logger, ingestQueues: taskQueue }),
+        startWorker({ config: { ...config, address }, access, logger, ingestQueues: taskQueue }),
         stopped,
       ]).catch(failed);
       if (typeof worker === 'string') process.exit(0);
