@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
@@ -35,6 +36,8 @@ import { traceCalls } from './trace-calls.ts';
  */
 export function connectCatalog(address: string, access: CatalogAccess = {}) {
   const isTls = isTlsAddress(address) || access.tls !== undefined;
+  // gRPC names the host as TLS server name, also if it is an IP address, about which Node warns. People can do nothing about it.
+  if (isTls && isIP(hostOf(address)) !== 0) process.noDeprecation = true;
   const channel: Channel = createChannel(hostPortOf(address), channelCredentials(access, isTls), {
     // Pages end at 4 MiB of stored data, unless a single row has more. Rows came in messages of at most 8 MiB, to which the catalog adds
     // texts of bounds and the columns of a schema.
@@ -77,5 +80,7 @@ export function connectCatalog(address: string, access: CatalogAccess = {}) {
     close: () => channel.close(),
   };
 }
+
+const hostOf = (address: string) => new URL(`https://${hostPortOf(address)}`).hostname.replace(/[[\]]/g, '');
 
 export type CatalogClients = ReturnType<typeof connectCatalog>;

@@ -65,9 +65,8 @@ function checkFiles({ ca, clientCert, clientKey }: Pick<Credentials, 'ca' | 'cli
     read('RECONCILER_CLIENT_CERT', clientCert),
     read('RECONCILER_CLIENT_KEY', clientKey),
   ];
-  // Node takes any text as authorities, and then trusts none.
-  if (caPem && !caPem.includes('-----BEGIN ')) check('RECONCILER_CA', ca, { cert: caPem });
-  check('RECONCILER_CA', ca, { ca: caPem });
+  // Node takes any text as authorities, and then trusts none. As a certificate of its own, it reads the first.
+  check('RECONCILER_CA', ca, { ca: caPem, cert: caPem });
   check('RECONCILER_CLIENT_CERT', clientCert, { cert });
   check('RECONCILER_CLIENT_KEY', clientKey, { key });
   check('RECONCILER_CLIENT_CERT', `${clientCert} or RECONCILER_CLIENT_KEY=${clientKey}`, { cert, key });

@@ -182,7 +182,7 @@ function buildProgram(): Command {
     )
     .option('--json', 'print only proto3 JSON, one object per line')
     .option('--address <host:port>', 'catalog service; https://host:port for TLS (default: RECONCILER_ADDRESS)')
-    .option('--token-file <file>', 'file with the token that identifies you (default: see Environment)')
+    .option('--token-file <file>', 'file with the token that identifies you (default: RECONCILER_TOKEN_FILE)')
     .option('--tenant <tenant>', 'tenant of the calls (default: RECONCILER_TENANT, or that of the token)')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand(false)

@@ -29,13 +29,13 @@ interface AuditOptions {
 
 const COLUMNS: Column<AuditEvent>[] = [
   { title: 'AT', value: (e) => time(e.at) },
-  { title: 'SUBJECT', value: (e) => e.subject || NONE, weight: 3, min: 8 },
+  { title: 'SUBJECT', value: (e) => e.subject || NONE, min: 8 },
   { title: 'CALL', value: (e) => e.method.slice(e.method.lastIndexOf('/') + 1), min: 12 },
-  { title: 'RESOURCE', value: (e) => e.resource || NONE, weight: 4, min: 12 },
+  { title: 'RESOURCE', value: (e) => e.resource || NONE, min: 12 },
   { title: 'RESULT', value: resultText, tone: resultTone, min: 8 },
-  { title: 'FIELDS', value: (e) => e.fields.join(', ') || NONE, weight: 6, min: 8 },
-  { title: 'FROM', value: (e) => e.peer || NONE, weight: 7 },
-  { title: 'TRACE', value: (e) => e.traceId || NONE, weight: 8 },
+  { title: 'FIELDS', value: (e) => e.fields.join(', ') || NONE, weight: 3, min: 8 },
+  { title: 'FROM', value: (e) => e.peer || NONE, weight: 2 },
+  { title: 'TRACE', value: (e) => e.traceId || NONE, weight: 1 },
 ];
 
 export function define(command: Command): void {

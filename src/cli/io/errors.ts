@@ -92,12 +92,8 @@ export function describeFailure(error: unknown): Failure {
 function describeCall({ cause: error, address, tokenSource }: CallError): Failure {
   const code = Status[error.code];
   if (isUnanswered(error)) {
-    const why = error.details
-      .replace(/^.*Last error: (Error: )?/, '')
-      .replace(/\.?\s*Resolution note:.*$/, '')
-      .replace(/^null$/, '');
     return {
-      message: `no catalog service answers at ${address}${why && ` (${why.slice(0, 200)})`}`,
+      message: `no catalog service answers at ${address}${reasonOf(error.details)}`,
       hint: 'start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS',
       exitCode: EXIT.UNREACHABLE,
     };
@@ -107,6 +103,17 @@ function describeCall({ cause: error, address, tokenSource }: CallError): Failur
     hint: error instanceof TokenError ? undefined : (accessHint(error, tokenSource) ?? hintOf(code, error.details)),
     exitCode: exitCodeOf(code),
   };
+}
+
+/** Why there is no connection, in parentheses; empty if gRPC has no reason. */
+function reasonOf(details: string): string {
+  if (/:wrong version number:/.test(details)) return ' with TLS: what listens there does not use it';
+  const why = details
+    .replace(/^.*Last error: (Error: )?/, '')
+    .replace(/\.?\s*Resolution note:[\s\S]*$/, '')
+    .replace(/^null$/, '')
+    .trim();
+  return why && ` (${why.slice(0, 200)})`;
 }
 
 /** What to do about a caller that the service does not know, or that may not do this; undefined if there is nothing to add. */

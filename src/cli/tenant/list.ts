@@ -16,8 +16,8 @@ const COLUMNS: Column<Tenant>[] = [
   { title: 'TENANT', value: (t) => t.tenantId },
   { title: 'NAMESPACE', value: namespaceText, min: 8 },
   { title: 'TASK QUEUE', value: queueText, min: 8 },
-  { title: 'CREATED', value: (t) => time(t.createdAt), weight: 6 },
-  { title: 'DESCRIPTION', value: (t) => t.description, weight: 4, min: 16 },
+  { title: 'CREATED', value: (t) => time(t.createdAt), weight: 4 },
+  { title: 'DESCRIPTION', value: (t) => t.description, weight: 6, min: 16 },
 ];
 
 export function addList(group: Command): void {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { Token } from '../../generated/reconciler/v1/tokens.ts';
 import { withCatalog } from '../catalog-session/context.ts';
-import { NONE, time } from '../io/format.ts';
+import { NONE } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
 import type { Column } from '../io/table-printer.ts';
-import { expiryText, stateTone, stateWord, tenantsText } from './describe.ts';
+import { dayText, stateTone, stateWord, tenantsText } from './describe.ts';
 import { roleWords } from './roles.ts';
 
 const HELP = `
@@ -21,13 +21,13 @@ const COLUMNS: Column<Token>[] = [
   // Never shortened: `token revoke` needs the whole id.
   { title: 'ID', value: (t) => t.tokenId },
   { title: 'SUBJECT', value: (t) => t.subject, min: 10 },
-  { title: 'ROLES', value: (t) => roleWords(t.roles), weight: 4, min: 8 },
-  { title: 'STATE', value: stateWord, tone: stateTone },
-  { title: 'EXPIRES', value: expiryText, weight: 5 },
-  { title: 'TENANTS', value: (t) => tenantsText(t.tenantIds), weight: 6, min: 8 },
-  { title: 'LAST USED', value: (t) => (t.lastUsedAt ? time(t.lastUsedAt) : NONE), weight: 7 },
-  { title: 'CREATED BY', value: (t) => t.createdBy || NONE, weight: 8 },
+  { title: 'ROLES', value: (t) => roleWords(t.roles), weight: 9, min: 8 },
+  { title: 'EXPIRES', value: (t) => (t.expiresAt ? dayText(t.expiresAt) : 'never'), weight: 8 },
+  { title: 'TENANTS', value: (t) => tenantsText(t.tenantIds), weight: 7, min: 7 },
+  { title: 'LAST USED', value: (t) => (t.lastUsedAt ? dayText(t.lastUsedAt) : NONE), weight: 6 },
+  { title: 'CREATED BY', value: (t) => t.createdBy || NONE, weight: 5 },
 ];
+const STATE: Column<Token> = { title: 'STATE', value: stateWord, tone: stateTone };
 
 export function addList(group: Command): void {
   group
@@ -42,7 +42,8 @@ export function addList(group: Command): void {
           const { tokens, nextPageToken } = await clients.tokens.listTokens(page, call);
           return { items: all ? tokens : tokens.filter((token) => stateWord(token) === 'active'), nextPageToken };
         }, limit);
-        await out.list(Token, pages, COLUMNS, { empty: all ? 'no tokens' : 'no tokens that can be used' });
+        const columns = all ? [...COLUMNS.slice(0, 2), STATE, ...COLUMNS.slice(2)] : COLUMNS;
+        await out.list(Token, pages, columns, { empty: all ? 'no tokens' : 'no tokens that can be used' });
       }),
     );
 }
