@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CallContext, createServer, type Server } from 'nice-grpc';
-import { openAccess } from '../../src/catalog-client/access.ts';
 import { connectCatalog } from '../../src/catalog-client/connect.ts';
+import { openAccess } from '../../src/catalog-client/open-access.ts';
 import { readConfig } from '../../src/config.ts';
 import { type Caller, TokensDefinition } from '../../src/generated/reconciler/v1/tokens.ts';
 

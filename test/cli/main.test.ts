@@ -83,13 +83,18 @@ describe('the help', () => {
     snapshot: ['list'],
     stats: ['table', 'columns', 'files'],
     plan: ['get'],
+    tenant: ['create', 'list', 'get', 'update', 'delete'],
+    token: ['create', 'list', 'revoke', 'whoami'],
   };
   const leaves = Object.entries(groups).flatMap(([group, names]) => names.map((name) => `${group} ${name}`));
-  it.each(['up', 'start', 'catalog', 'worker', ...leaves])('of %s has examples', async (command) => {
-    const { code, stdout } = await runCli(['help', ...command.split(' ')]);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/Examples:\n +\$ /);
-  });
+  it.each(['up', 'start', 'catalog', 'worker', 'login', 'logout', 'audit', ...leaves])(
+    'of %s has examples',
+    async (command) => {
+      const { code, stdout } = await runCli(['help', ...command.split(' ')]);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/Examples:\n +\$ /);
+    },
+  );
 
   it('is shown for a command group without a command, as wrong usage', async () => {
     for (const args of [[], ['job']]) {
@@ -133,7 +138,8 @@ describe('the catalog service', () => {
 
   it.each([
     ['nowhere', 'is not host:port: the port is missing'],
-    ['http://127.0.0.1:7460', 'is a URL: give only host:port, for example 127.0.0.1:7460'],
+    ['ftp://127.0.0.1:7460', 'is a URL: give host:port, or https://host:port for TLS, for example 127.0.0.1:7460'],
+    ['https://127.0.0.1', 'is not host:port: the port is missing'],
     ['127.0.0.1:99999', 'is not host:port: a port is a number up to 65535'],
     ['user@host:1', 'is not host:port, for example 127.0.0.1:7460'],
     ['::1:7460', 'is not host:port, for example 127.0.0.1:7460'],

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type CatalogAccess, openAccess } from '../../catalog-client/access.ts';
+import type { CatalogAccess } from '../../catalog-client/access.ts';
+import { openAccess } from '../../catalog-client/open-access.ts';
 import { readConfig } from '../../config.ts';
 import { TENANT_ID } from '../../contract/tenant.ts';
 import { UsageError } from '../io/errors.ts';

@@ -17,7 +17,7 @@ export function addCreate(group: Command): void {
     group
       .command('create')
       .description('Creates a tenant.')
-      .argument('<id>', '1 to 63 lower-case letters, digits and hyphens, beginning with a letter'),
+      .argument('<id>', 'a name of 1 to 63 lower-case letters, digits and hyphens, beginning with a letter'),
   )
     .addHelpText('after', HELP)
     .action(

@@ -10,7 +10,7 @@ export type FieldOptions = { description?: string; namespace?: string; taskQueue
 export function addFieldOptions(command: Command): Command {
   command
     .option('--description <text>', 'what the tenant is for')
-    .option('--namespace <name>', "Temporal namespace of its jobs ('' for that of the catalog service)")
+    .option('--namespace <name>', "namespace in Temporal of its jobs ('' for that of the catalog service)")
     .option('--task-queue <name>', "task queue of its ingests ('' for the common one)");
   for (const { flag, meaning, byDefault } of LIMITS)
     command.option(`--${flag} <n>`, `limit of its ${meaning}; 0 for the default of ${count(byDefault)}`, limit);
