@@ -6,7 +6,7 @@ import type { ValidateRequest, ValidateResult } from '../contract/job.ts';
 import type { NamespacePath, TableRef } from '../contract/upstream-names.ts';
 import { CodedError } from '../errors.ts';
 import type { TableFormat } from '../formats/table-reader.ts';
-import { Connector } from '../generated/reconciler/v1/connectors.ts';
+import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { formatName } from '../names.ts';
 import { plural, plurals } from '../text.ts';
 import { absentNamespace, absentTable, someOf } from './listing/suggest-name.ts';
@@ -33,9 +33,7 @@ const ANSWER_TIMEOUT_MS = 45_000;
  * @returns what was found and read, or what is wrong
  */
 export async function validateConnector(deps: ActivityDeps, request: ValidateRequest): Promise<ValidateResult> {
-  const connector = request.connectorId
-    ? await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: request.connectorId } })
-    : Connector.fromJSON(JSON.parse(request.connectorJson ?? '{}'));
+  const connector = await connectorOf(deps, request);
   const where = connector.uri || 'AWS Glue';
   const misspelled = misspelledText(connector);
   return withHeartbeat(`Validating ${where}`, {}, async (heartbeat) => {
@@ -63,6 +61,12 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
       }
     }
   });
+}
+
+function connectorOf({ catalog }: ActivityDeps, { connectorId, draftId }: ValidateRequest): Promise<Connector> {
+  if (connectorId) return catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  if (draftId) return catalog.reconciliation.getConnectorDraft({ draftId });
+  throw new CodedError('INVALID_ARGUMENT', 'there is no connectorId and no draftId of a connector to validate');
 }
 
 /** Folders with tables of one format are often given to a connector of the other. */

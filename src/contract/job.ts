@@ -90,10 +90,13 @@ export interface TableFailure {
   failedAtMs: number;
 }
 
-/** Input of the workflow `validateConnector`: a stored connector by id, or one as proto3 JSON, which contains no secrets. */
+/**
+ * Input of the workflow `validateConnector`: a stored connector, or one that the catalog keeps as a draft, by its id. Never a connector itself: whoever
+ * reaches Temporal could let a worker send its secrets anywhere.
+ */
 export interface ValidateRequest {
   connectorId?: string;
-  connectorJson?: string;
+  draftId?: string;
   /** The connector's own, if it names one. */
   taskQueue?: string;
 }

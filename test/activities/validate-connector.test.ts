@@ -6,6 +6,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { validateConnector } from '../../src/activities/validate-connector.ts';
+import type { ConnectorSpec } from '../../src/connectors/connector-spec.ts';
 import { openConnector } from '../../src/connectors/open-connector.ts';
 import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { ValidateResult } from '../../src/contract/job.ts';
@@ -29,11 +30,12 @@ async function validate(fields: object, upstream?: () => Promise<UpstreamCatalog
   const connector = { kind: 'CONNECTOR_KIND_ICEBERG', uri: `file://${WAREHOUSE}`, ...fields };
   const deps = {
     openConnector: () => Promise.reject(new Error('shared, with secrets that may have changed since')),
-    openUncached: upstream ?? ((spec) => openConnector(spec, {})),
-  } as Partial<ActivityDeps> as ActivityDeps;
+    openUncached: upstream ?? ((spec: ConnectorSpec) => openConnector(spec, {})),
+    catalog: { reconciliation: { getConnectorDraft: async () => Connector.fromJSON(connector) } },
+  } as unknown as ActivityDeps;
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   return (await environment.run(validateConnector, deps, {
-    connectorJson: JSON.stringify(Connector.toJSON(Connector.fromJSON(connector))),
+    draftId: 'draft_1',
   })) as ValidateResult;
 }
 

@@ -7,7 +7,13 @@ import { pino } from 'pino';
 import { anyone } from '../../src/catalog/auth/authorize-middleware.ts';
 import { startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
-import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/contract/job.ts';
+import type {
+  AlertRequest,
+  Progress,
+  ReconcileRequest,
+  TableFailure,
+  ValidateRequest,
+} from '../../src/contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import type { EndJobResponse } from '../../src/generated/reconciler/internal/v1/reconciliation.ts';
@@ -83,8 +89,12 @@ export class FakeJobs implements JobControl {
     if (this.statuses.has(jobId)) this.statuses.set(jobId, 'CANCELED');
   }
 
-  async validate(request: { connectorId?: string; connectorJson?: string }) {
+  /** Called as a worker would be that validates. */
+  onValidate?: (request: ValidateRequest) => Promise<void>;
+
+  async validate(request: ValidateRequest) {
     this.#reach();
+    await this.onValidate?.(request);
     return { ok: true, summary: `saw ${JSON.stringify(request)}`, sampleTables: ['fx.orders'] };
   }
 

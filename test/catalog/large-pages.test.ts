@@ -301,11 +301,3 @@ it('a catalog, a namespace and a connector have at most 1 MiB', async () => {
   const target = { $case: 'connector' as const, value: connector };
   expect(await refused(connectors.validateConnector({ target }))).toMatchObject(size('connector'));
 });
-
-it('a connector that is too long as the input of a workflow is not validated', async () => {
-  // Small as a message, but each of these characters has six in JSON.
-  const properties = Object.fromEntries(some(15).map((n) => [`p${n}`, '\u0001'.repeat(60_000)]));
-  const target = { $case: 'connector' as const, value: connectorSpec({ properties }) };
-  const refused = await failure(catalog.clients.connectors.validateConnector({ target }));
-  expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', 'bytes as JSON, at most 1572864 are allowed'));
-});

@@ -331,7 +331,7 @@ describe('connector validate', () => {
     );
     expect(code).toBe(1);
     expect(json).toEqual([{ ok: false, summary: '/absent is not there', sampleTables: [] }]);
-    expect(cli.jobs.validated.at(-1)?.connectorJson).toContain('file:///absent');
+    expect(cli.jobs.validated.at(-1)).toEqual({ draftId: expect.stringMatching(/^draft_[\w-]{32}$/) });
   });
 
   it('requires either a name or options', async () => {

@@ -172,6 +172,7 @@ export const PERMISSIONS: Readonly<Record<Method, readonly Permission[]>> = {
   '/reconciler.internal.v1.Reconciliation/DropExpiredSnapshots': ['work'],
   '/reconciler.internal.v1.Reconciliation/BindDestination': ['work'],
   '/reconciler.internal.v1.Reconciliation/AcquireRequests': ['work'],
+  '/reconciler.internal.v1.Reconciliation/GetConnectorDraft': ['work'],
 };
 
 /** What a call needs; undefined for an RPC that is not the catalog's own: health checks and reflection. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CodedError } from '../../errors.ts';
 import {
-  Connector,
+  type Connector,
   ConnectorState,
   type ConnectorsServiceImplementation,
   CreateConnectorRequest,
@@ -13,6 +13,7 @@ import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
+import { deleteDraft, insertDraft } from '../store/connectors/drafts.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import { write } from '../store/database/transaction.ts';
@@ -28,8 +29,6 @@ type ConnectorRpcs = Pick<
   'createConnector' | 'getConnector' | 'listConnectors' | 'updateConnector' | 'deleteConnector' | 'validateConnector'
 >;
 
-/** The limit of a workflow's input; Temporal refuses 2 MiB. JSON has escapes, so a connector is longer in it than as a message. */
-const MAX_INPUT_BYTES = 1.5 * 1024 * 1024;
 const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
 /** The RPCs of the service Connectors that manage and validate connectors. */
@@ -145,13 +144,15 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       }
       // A connector that is not stored need not have a name.
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
-      // The connector becomes part of a workflow history, which must not contain a webhook's URL.
-      const connectorJson = JSON.stringify(Connector.toJSON({ ...target.value, alerts: undefined }));
-      const bytes = Buffer.byteLength(connectorJson);
-      if (bytes > MAX_INPUT_BYTES) {
-        throw invalid('connector', `has ${bytes} bytes as JSON, at most ${MAX_INPUT_BYTES} are allowed`);
+      const { value } = target;
+      const control = await jobs();
+      // Its webhook is not used, and may be a secret.
+      const draftId = await write(db, (trx) => insertDraft(trx, { ...value, alerts: undefined }));
+      try {
+        return await control.validate({ draftId, taskQueue: taskQueueOf(value) });
+      } finally {
+        await write(db, (trx) => deleteDraft(trx, draftId));
       }
-      return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },
   };
 }

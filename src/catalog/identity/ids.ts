@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync, randomBytes as secureBytes } from 'node:crypto';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 let lastMs = 0;
@@ -31,6 +31,11 @@ export function newId(kind: IdKind): string {
 /** The id of a whole catalog, as the schedules in Temporal carry it. */
 export function newServiceId(): string {
   return `svc_${sortableId()}`;
+}
+
+/** The id of a draft. Whoever knows it can have the draft validated, so that nobody may guess it. */
+export function newDraftId(): string {
+  return `draft_${secureBytes(24).toString('base64url')}`;
 }
 
 /** A version of a resource. Every update stores a new one. */

@@ -11,6 +11,7 @@ import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
 import { leaveQueue } from '../store/connectors/claims.ts';
 import { getConnector, updateConnector } from '../store/connectors/connectors.ts';
+import { getDraft } from '../store/connectors/drafts.ts';
 import { requireClaimOfJob } from '../store/database/claim-fence.ts';
 import { transaction, write } from '../store/database/transaction.ts';
 import { recordJobChanges } from '../store/jobs/job-changes.ts';
@@ -99,6 +100,11 @@ export function createReconciliationService(
           namespaceMade,
         };
       });
+    },
+
+    async getConnectorDraft({ draftId }) {
+      checkIds({ draft_id: draftId });
+      return getDraft(db, draftId);
     },
 
     async bindDestination(request) {

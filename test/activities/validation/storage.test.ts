@@ -6,6 +6,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
 import { validateConnector } from '../../../src/activities/validate-connector.ts';
+import type { ConnectorSpec } from '../../../src/connectors/connector-spec.ts';
 import { openConnector } from '../../../src/connectors/open-connector.ts';
 import type { ValidateResult } from '../../../src/contract/job.ts';
 import { Connector } from '../../../src/generated/reconciler/v1/connectors.ts';
@@ -42,10 +43,13 @@ async function validate(table: unknown, properties: Record<string, string>): Pro
     '/v1/namespaces/a/tables/orders': table,
   });
   const connector = Connector.fromPartial({ uri: server.url, properties });
-  const deps = { openUncached: (spec) => openConnector(spec, {}) } as Partial<ActivityDeps> as ActivityDeps;
+  const deps = {
+    openUncached: (spec: ConnectorSpec) => openConnector(spec, {}),
+    catalog: { reconciliation: { getConnectorDraft: async () => connector } },
+  } as unknown as ActivityDeps;
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   return (await environment.run(validateConnector, deps, {
-    connectorJson: JSON.stringify(Connector.toJSON(connector)),
+    draftId: 'draft_1',
   })) as ValidateResult;
 }
 

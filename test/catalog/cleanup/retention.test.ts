@@ -77,7 +77,7 @@ async function repeat(times: number, what: () => Promise<string>): Promise<strin
 const listed = async (connectorId: string) =>
   (await catalog.clients.jobs.listReconcileJobs({ connectorId, pageSize: 1000 })).jobs.map(({ jobId }) => jobId);
 
-const KINDS = ['jobs', 'failures', 'changes', 'outcomes', 'idempotency_keys', 'stages'];
+const KINDS = ['jobs', 'failures', 'changes', 'outcomes', 'idempotency_keys', 'stages', 'drafts'];
 /** Starts the service again, and waits until it has removed what is old. @returns how much that was, by kind */
 async function removed(): Promise<Record<string, number>> {
   const before = catalog.retentions;
@@ -335,6 +335,19 @@ describe('idempotency keys', () => {
     machine.pass(MINUTE);
     expect(await removed()).toEqual({ idempotency_keys: 1 });
     expect((await trigger()).jobId).not.toBe(jobId);
+  });
+});
+
+describe('drafts of connectors', () => {
+  it('are removed after an hour, if the service was stopped while it validated them', async () => {
+    const db = new Sqlite(catalog.file);
+    const insert = db.prepare('insert into connector_drafts values (?, ?, ?, ?)');
+    for (let n = 0; n < 150; n += 1) insert.run(`draft_${n}`, 'default', '{}', Date.now());
+    db.close();
+    machine.pass(HOUR - MINUTE);
+    expect(await removed()).toEqual({});
+    machine.pass(MINUTE);
+    expect(await removed()).toEqual({ drafts: 150 });
   });
 });
 

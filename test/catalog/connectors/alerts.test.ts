@@ -214,12 +214,3 @@ it.each([
   expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', text));
   expect(refused.message).not.toContain('planted');
 });
-
-it('validation sends the connector to Temporal without its webhook', async () => {
-  const connector = connectorSpec({ alerts: { webhookUrl: HOOK } });
-  const { summary } = await catalog.clients.connectors.validateConnector({
-    target: { $case: 'connector', value: connector },
-  });
-  expect(summary).toContain(connector.displayName);
-  expect(summary).not.toContain('planted');
-});

@@ -344,7 +344,7 @@ describe('ValidateConnector', () => {
     const unnamed = { ...connectorSpec(), displayName: '' };
     expect(
       (await connectors.validateConnector({ target: { $case: 'connector', value: unnamed as never } })).summary,
-    ).toContain('file:///warehouse');
+    ).toContain('draft_');
     expect(
       await failure(
         connectors.validateConnector({ target: { $case: 'connector', value: { ...unnamed, uri: 'x' } as never } }),

@@ -7,6 +7,7 @@ export const REMOVED_KINDS = [
   'idempotency_keys',
   'stages',
   'audit_events',
+  'drafts',
 ] as const;
 export type RemovedKind = (typeof REMOVED_KINDS)[number];
 

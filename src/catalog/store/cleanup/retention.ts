@@ -6,6 +6,7 @@ import type { Clock } from '../clock/clock.ts';
 import { underClaim } from '../database/claim-fence.ts';
 import type { Schema } from '../database/schema.ts';
 import { removeAuditEvents } from './remove-audit-events.ts';
+import { removeDrafts } from './remove-drafts.ts';
 import { removeJobs } from './remove-jobs.ts';
 import { removeKeys } from './remove-keys.ts';
 import { removeReports } from './remove-reports.ts';
@@ -25,12 +26,16 @@ const PAUSE = 9;
  */
 type Remover = (db: Kysely<Schema>, before: number, signal: AbortSignal) => AsyncIterable<Removed>;
 
-const REMOVERS: readonly [keyof Retention, Remover][] = [
+/** No setting: a validation takes at most a minute. */
+const DRAFTS_MS = 3_600_000;
+
+const REMOVERS: readonly [keyof Retention | 'draftsMs', Remover][] = [
   ['jobsMs', removeJobs],
   ['reportsMs', removeReports],
   ['idempotencyKeysMs', removeKeys],
   ['stagesMs', removeStages],
   ['auditMs', removeAuditEvents],
+  ['draftsMs', removeDrafts],
 ];
 
 export interface RetentionDeps {
@@ -66,7 +71,7 @@ export function createRetention(deps: RetentionDeps, retention: Retention): { st
   async function pass(): Promise<void> {
     const total: Removed = {};
     for (const [setting, remove] of REMOVERS) {
-      const kept = retention[setting];
+      const kept = setting === 'draftsMs' ? DRAFTS_MS : retention[setting];
       if (kept === undefined) continue;
       let began = performance.now();
       for await (const removed of remove(db, await clock.ago(kept), signal)) {
