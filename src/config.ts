@@ -110,6 +110,8 @@ const schema = z.object({
   /** Base of links into the Temporal UI, for example http://127.0.0.1:8233. */
   RECONCILER_TEMPORAL_UI: z.url().optional(),
   RECONCILER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** Path of the policy of what a worker may do for connectors. Unset: see `workerPolicy`. */
+  RECONCILER_WORKER_POLICY: z.string().min(1, 'is empty').optional(),
   /** Folders below which a worker may read local files, separated as in PATH; empty for none. Unset: see `WorkerLimits`. */
   RECONCILER_LOCAL_ROOTS: z
     .string()
@@ -244,6 +246,8 @@ export interface Config {
   temporalCli?: string;
   temporalUi?: string;
   logLevel: string;
+  /** Path of RECONCILER_WORKER_POLICY, if it is set. */
+  workerPolicy?: string;
   /** Undefined if RECONCILER_LOCAL_ROOTS is not set. */
   localRoots?: string[];
   /** If empty, payloads are not encrypted. */
@@ -289,6 +293,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     temporalCli: settings.RECONCILER_TEMPORAL_CLI,
     temporalUi: settings.RECONCILER_TEMPORAL_UI,
     logLevel: settings.RECONCILER_LOG_LEVEL,
+    workerPolicy: settings.RECONCILER_WORKER_POLICY,
     localRoots: settings.RECONCILER_LOCAL_ROOTS,
     codecKeys: settings.RECONCILER_CODEC_KEYS ?? [],
     deployment: settings.RECONCILER_DEPLOYMENT,

@@ -1,3 +1,6 @@
+import { formsOf, MIN_SECRET_LENGTH } from './policy/secret-forms.ts';
+import { inheritGrants } from './policy/secret-grants.ts';
+
 /**
  * Defines what a secret is: how connectors refer to one, which keys and values contain one, and which secrets this process knows and
  * masks in logs and errors.
@@ -53,8 +56,6 @@ export function isReferenceIn(key: string, value: string): boolean {
   return !value.startsWith('file:') || isSecretKey(key) || KEY_ID.test(key);
 }
 
-/** Shorter secrets would match other text by chance. */
-const MIN_LENGTH = 6;
 /** Larger than any credential. */
 const MAX_LENGTH = 65_536;
 const MAX_KNOWN = 1_000;
@@ -68,18 +69,25 @@ const issuedSecrets: KnownSecrets = new Map();
 /**
  * Makes `withoutSecrets` mask a secret that a server issued: a vended key, a token, a session. Values shorter than 6 characters are
  * ignored. The 1,000 most recently used secrets are kept.
+ *
+ * @param source the secret with which it was obtained, if there is one: it may be sent to the same hosts only
  */
-export function rememberIssuedSecret(value: string): void {
+export function rememberIssuedSecret(value: string, source?: string): void {
+  if (source !== undefined) inheritGrants(value, source);
   remember(issuedSecrets, value);
 }
 
-/** Like `rememberIssuedSecret`, for a secret from a connector's configuration; another 1,000 of these are kept. */
+/**
+ * Like `rememberIssuedSecret`, for a secret from a connector's configuration; another 1,000 of these are kept. A part of a secret may be sent to
+ * the same hosts only.
+ */
 export function rememberConnectorSecret(value: string): void {
+  inheritGrants(value);
   remember(connectorSecrets, value);
 }
 
 function remember(known: KnownSecrets, value: string): void {
-  if (value.length < MIN_LENGTH || value.length > MAX_LENGTH) return;
+  if (value.length < MIN_SECRET_LENGTH || value.length > MAX_LENGTH) return;
   const forms = known.get(value) ?? formsOf(value);
   known.delete(value);
   known.set(value, forms);
@@ -100,25 +108,4 @@ export function withoutSecrets(text: string): string {
   // The longest first, because one secret can be part of another.
   found.sort((a, b) => b.length - a.length);
   return found.reduce((masked, form) => masked.replaceAll(form, '***'), text);
-}
-
-function formsOf(secret: string): string[] {
-  const forms = new Set([secret, JSON.stringify(secret).slice(1, -1)]);
-  try {
-    const encoded = encodeURIComponent(secret);
-    forms.add(encoded);
-    forms.add(encoded.replaceAll('%20', '+'));
-    forms.add(new URLSearchParams([['', secret]]).toString().slice(1));
-  } catch {
-    // A lone surrogate cannot be percent-encoded.
-  }
-  // In the base64 of `user:pass`, `pass` takes one of three forms, depending on the length of what precedes it.
-  for (let before = 0; before < 3; before++) {
-    const encoded = Buffer.from('\0'.repeat(before) + secret).toString('base64');
-    const first = Math.ceil((before * 8) / 6);
-    const last = Math.floor(((before + Buffer.byteLength(secret)) * 8) / 6);
-    const inner = encoded.slice(first, last);
-    if (inner.length >= MIN_LENGTH) forms.add(inner);
-  }
-  return [...forms];
 }

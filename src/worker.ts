@@ -15,11 +15,14 @@ import { rateLimiters } from './activities/runtime/rate-limiter.ts';
 import type { CatalogAccess } from './catalog-client/access.ts';
 import { type CatalogClients, connectCatalog } from './catalog-client/connect.ts';
 import { openAccess } from './catalog-client/open-access.ts';
+import { currentTenant } from './catalog-client/tenant.ts';
 import type { Config } from './config.ts';
 import { openConnector } from './connectors/open-connector.ts';
 import { INGEST_TASK_QUEUE, REPORT_SIGNAL, scanQueueOf, TASK_QUEUE } from './contract/names.ts';
 import { CodedError } from './errors.ts';
 import { Role } from './generated/reconciler/v1/tokens.ts';
+import { usePolicy } from './policy/current-policy.ts';
+import { workerPolicy } from './policy/worker-policy.ts';
 import { type Check, serveHealth } from './telemetry/http/health.ts';
 import { createOutageLog } from './telemetry/outage-log.ts';
 import { installRuntime } from './telemetry/runtime.ts';
@@ -59,7 +62,7 @@ export interface RunningWorker {
  * @param options.ingestQueues task queues of ingests; the default is the common one
  * @param options.openConnector opens upstreams; tests replace it
  * @throws CodedError UNAVAILABLE if Temporal cannot be reached or the worker cannot listen on an address of `config`; NOT_FOUND if the
- *   namespace does not exist; UNAUTHENTICATED or PERMISSION_DENIED if the catalog does not accept the worker's token; the error of `openPayloadCodec` if a codec key cannot be read. Everything opened is closed again
+ *   namespace does not exist; UNAUTHENTICATED or PERMISSION_DENIED if the catalog does not accept the worker's token; INVALID_ARGUMENT if the policy's file is wrong; the error of `openPayloadCodec` if a codec key cannot be read. Everything opened is closed again
  */
 export async function startWorker(options: {
   config: Config;
@@ -80,6 +83,9 @@ export async function startWorker(options: {
     metricsAddress: config.metricsAddress,
     onUnreachable: (reason) => outages.failed(reason, probe),
   });
+  const { address, dataDir, workerPolicy: file } = config;
+  const policy = workerPolicy({ file, address, dataDir });
+  usePolicy(policy, currentTenant);
   const { namespace } = temporalSettings();
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
@@ -89,7 +95,8 @@ export async function startWorker(options: {
   const limiterOf = rateLimiters(catalog);
   const open: ActivityDeps['openUncached'] = (spec) =>
     openUpstream(spec, {
-      localRoots: config.localRoots,
+      // Without folders that may be read, a catalog on another machine must not decide which files of this one are read.
+      localRoots: config.localRoots ?? (policy.allowsLocalFiles ? undefined : []),
       warn: (message) => logger.warn(message),
       ...(spec.cappedId && { gate: limiterOf(spec.cappedId) }),
     });

@@ -4,7 +4,13 @@ import { DAY, HOUR } from './catalog/machine-clock.ts';
 
 describe('RECONCILER_RETENTION_…', () => {
   it('have defaults', () => {
-    const retention = { jobsMs: 90 * DAY, reportsMs: 14 * DAY, idempotencyKeysMs: 7 * DAY, stagesMs: 7 * DAY };
+    const retention = {
+      jobsMs: 90 * DAY,
+      reportsMs: 14 * DAY,
+      idempotencyKeysMs: 7 * DAY,
+      stagesMs: 7 * DAY,
+      auditMs: 400 * DAY,
+    };
     expect(readConfig({}).retention).toEqual(retention);
   });
 

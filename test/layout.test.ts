@@ -18,8 +18,10 @@ const LAYERS = [
   ['telemetry', 'stats', 'protobuf'],
   ['name-patterns', 'upstream-name-hash', 'config', 'durations'],
   ['names'],
+  ['secrets'],
+  ['policy'],
   ['contract'],
-  ['errors', 'secrets', 'text'],
+  ['errors', 'text'],
 ];
 /** The layers of `src/catalog`. */
 const CATALOG_LAYERS = [

@@ -2,6 +2,7 @@ import { resolveConnectorReference, resolveProperties } from '../connectors/reso
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import { currentPolicy, policyTenant } from '../policy/current-policy.ts';
 import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
 import { connectorProxy, PROXY_PROPERTIES } from '../storage/proxy/proxy.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
@@ -53,6 +54,7 @@ async function receiverOf(
   { properties, auth }: Connector,
   { webhookUrl, secretRef }: NonNullable<Connector['alerts']>,
 ) {
+  currentPolicy().requireTenant(policyTenant());
   const isReference = isSecretReference(webhookUrl);
   const url = isReference ? await resolveConnectorReference(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
   rememberConnectorSecret(url);

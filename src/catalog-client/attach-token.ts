@@ -2,8 +2,8 @@ import type { CallOptions, ClientMiddlewareCall } from 'nice-grpc';
 import { ClientError, Metadata, Status } from 'nice-grpc';
 import { hostPortOf } from '../config.ts';
 import { CodedError } from '../errors.ts';
+import { isThisMachine } from '../policy/this-machine.ts';
 import { rememberIssuedSecret } from '../secrets.ts';
-import { isThisMachine } from '../storage/this-machine.ts';
 import type { CatalogAccess } from './access.ts';
 import { TokenError } from './token-error.ts';
 

@@ -25,7 +25,7 @@ export interface ResolvedSpec extends Omit<ConnectorSpec, 'auth'> {
 export interface WorkerLimits {
   /**
    * Folders of this machine below which connectors may read. If undefined, warehouse folders and catalogs on this machine may read all
-   * files that the worker's user may read, and other catalogs may read none.
+   * files that the worker's user may read, and other catalogs may read none. A worker whose catalog service is on another machine sets it.
    */
   localRoots?: readonly string[];
   /** Awaited before each network request to the catalog or storage; not before reads of local files. */

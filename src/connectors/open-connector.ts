@@ -1,4 +1,5 @@
 import { CodedError } from '../errors.ts';
+import { currentPolicy, policyTenant } from '../policy/current-policy.ts';
 import { readCredentialsAgain } from '../storage/aws/credentials.ts';
 import type { ConnectorSpec, WorkerLimits } from './connector-spec.ts';
 import { isWarehouseUri, openWarehouse } from './directory/open-warehouse.ts';
@@ -12,10 +13,11 @@ import { openUnityCatalog } from './unity/open-unity.ts';
  * Opens the upstream of a stored connector, with its secrets and the worker's credentials as they are now. They are read again if the upstream
  * refuses them.
  *
- * @throws CodedError `UNIMPLEMENTED` for an upstream that is not supported; errors of `resolveSecrets` and of the upstream's own `open…`
+ * @throws CodedError `PERMISSION_DENIED` if the worker's policy refuses the tenant or something that the connector uses; `UNIMPLEMENTED` for an upstream that is not supported; errors of `resolveSecrets` and of the upstream's own `open…`
  */
 export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
   const { kind, uri } = spec;
+  currentPolicy().requireTenant(policyTenant());
   const resolve = () => resolveSecrets(spec);
   readCredentialsAgain();
   if (kind === 'GLUE') return openGlueCatalog(await resolve(), limits, resolve);

@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
-import { isThisMachine } from '../storage/this-machine.ts';
+import { isThisMachine } from '../policy/this-machine.ts';
 import { temporalSettings } from './settings.ts';
 import { TemporalUnreachable } from './temporal-errors.ts';
 import { traceStarts } from './trace-starts.ts';

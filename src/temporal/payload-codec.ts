@@ -102,11 +102,11 @@ const text = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes ?? []).
 export async function openPayloadCodec(references: readonly CodecKeyReference[]): Promise<EncryptionCodec | undefined> {
   if (references.length === 0) return undefined;
   // Imported only here, because it loads the AWS SDK.
-  const { resolveReference } = await import('../storage/secret-reference.ts');
+  const { resolveOwnReference } = await import('../storage/secret-reference.ts');
   const keys = new Map<string, Buffer>();
   for (const { id, reference } of references) {
     const setting = `RECONCILER_CODEC_KEYS: the key ${id}`;
-    const key = parseKey(await resolveReference(reference, setting, { processName: 'this process' }));
+    const key = parseKey(await resolveOwnReference(reference, setting, 'this process'));
     if (!key) {
       throw new CodedError(
         'FAILED_PRECONDITION',

@@ -272,7 +272,7 @@ describe('reconciler restore', () => {
       sqlite.exec("insert into kysely_migration values ('9999-later', '2030')");
     });
     const orphan = wrong('orphan', (sqlite) => {
-      sqlite.exec("insert into claim_waiters values (1, 'con_gone', 'job')");
+      sqlite.exec("insert into claim_waiters values (1, 'default', 'con_gone', 'job')");
     });
     const before = readFileSync(database);
     for (const [file, message] of [

@@ -2,7 +2,10 @@ import { createHmac } from 'node:crypto';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { CodedError } from '../../errors.ts';
+import { PolicyError } from '../../policy/policy-error.ts';
+import { checkSecretUse } from '../../policy/secret-grants.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
+import { checkRequest } from '../../storage/proxy/check-request.ts';
 import { Connections } from '../../storage/proxy/connections.ts';
 import { type ForwardProxy, proxyFor } from '../../storage/proxy/proxy.ts';
 import { ProxyError } from '../../storage/proxy/proxy-error.ts';
@@ -34,12 +37,12 @@ type Answer = Pick<http.IncomingMessage, 'statusCode' | 'headers'>;
  * `id.timestamp.body`. Redirects are not followed. Only the status of the response counts: its body is not read.
  *
  * @throws CodedError UNAVAILABLE, RESOURCE_EXHAUSTED or DEADLINE_EXCEEDED if another attempt may succeed: no response, 408, 429 and 5xx;
- *   FAILED_PRECONDITION for every other response, an invalid URL and an invalid key
+ *   FAILED_PRECONDITION for every other response, an invalid URL and an invalid key; PERMISSION_DENIED if the worker's policy refuses it
  */
 export async function postWebhook({ url, secret, id, body, proxy }: WebhookMessage): Promise<void> {
   const host = hostOf(url);
   const timestamp = Math.floor(Date.now() / 1000);
-  const signature = secret === undefined ? undefined : signatureOf(secret, `${id}.${timestamp}.${body}`);
+  const signature = secret === undefined ? undefined : signatureOf(secret, new URL(url), `${id}.${timestamp}.${body}`);
   const headers = {
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
@@ -72,6 +75,7 @@ async function post(
     port,
     path: pathname + search,
   };
+  checkRequest({ ...direct, headers, body }, proxy);
   const connections = new Connections(1);
   const { secure, ...route } = connections.routed({ ...direct, headers }, proxy);
   try {
@@ -102,9 +106,10 @@ function hostOf(url: string): string {
   );
 }
 
-function signatureOf(secret: string, content: string): string {
+function signatureOf(secret: string, to: URL, content: string): string {
   const text = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
   rememberConnectorSecret(text);
+  checkSecretUse(text, to);
   const key = Buffer.from(text, 'base64');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || key.length < KEY_BYTES.min || key.length > KEY_BYTES.max) {
     throw new CodedError(
@@ -123,6 +128,7 @@ function noResponse(host: string, error: unknown): CodedError {
       'DEADLINE_EXCEEDED',
       `the webhook at ${host} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s`,
     );
+  if (error instanceof PolicyError) return error;
   if (error instanceof ProxyError || error instanceof CodedError) {
     return new CodedError('UNAVAILABLE', `the webhook at ${host} cannot be reached: ${error.message}`);
   }

@@ -1,4 +1,5 @@
 import type { CodeName } from '../../errors.ts';
+import { PolicyError } from '../../policy/policy-error.ts';
 import { describeError } from '../runtime/failures.ts';
 
 const WRONG: Partial<Record<string, string>> = {
@@ -16,6 +17,7 @@ const WRONG: Partial<Record<string, string>> = {
 /** The part of the connector that is wrong, and the error's message. */
 export function whatIsWrong(error: unknown): string {
   const { code, message } = describeError(error);
+  if (error instanceof PolicyError) return `The policy of the worker refuses it: ${message}`;
   return `${WRONG[code] ?? code}: ${message}`;
 }
 

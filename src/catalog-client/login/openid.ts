@@ -1,7 +1,7 @@
 import * as openid from 'openid-client';
 import { CodedError } from '../../errors.ts';
+import { isThisMachine } from '../../policy/this-machine.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
-import { isThisMachine } from '../../storage/this-machine.ts';
 import { isJwt, jwtExpiry } from '../tokens/jwt-expiry.ts';
 import { type Login, loginEnded } from './login-file.ts';
 

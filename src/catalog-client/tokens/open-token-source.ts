@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, hostPortOf } from '../../config.ts';
+import { isThisMachine } from '../../policy/this-machine.ts';
 import { readRunningStack } from '../../stack/stack-file.ts';
-import { isThisMachine } from '../../storage/this-machine.ts';
 import { loginFileOf } from '../login/login-file.ts';
 import { loginToken } from '../login/login-token.ts';
 import { commandToken } from './command-token.ts';

@@ -64,13 +64,13 @@ async function run({ host, port, allowOrigin = UI_ORIGINS, tokenRef }: CodecOpti
       'without a token, anyone who can reach it could read every payload',
     );
   }
-  const [{ openPayloadCodec }, { startCodecEndpoint }, { resolveReference }] = await Promise.all([
+  const [{ openPayloadCodec }, { startCodecEndpoint }, { resolveOwnReference }] = await Promise.all([
     import('../../temporal/payload-codec.ts'),
     import('../../temporal/payload-codec-endpoint.ts'),
     import('../../storage/secret-reference.ts'),
   ]);
   const codec = await openPayloadCodec(codecKeys);
-  const token = tokenRef && (await resolveReference(tokenRef, '--token-ref', { processName: 'this process' }));
+  const token = tokenRef && (await resolveOwnReference(tokenRef, '--token-ref', 'this process'));
   const endpoint = await startCodecEndpoint({ codec: codec!, host, port, origins: allowOrigin, token });
   console.log(`codec endpoint   ${endpoint.url}`);
   console.log(`allowed origins  ${allowOrigin.join(', ')}`);

@@ -3,6 +3,7 @@ import * as https from 'node:https';
 import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
+import { checkRequest } from '../../storage/proxy/check-request.ts';
 import { Connections } from '../../storage/proxy/connections.ts';
 import { type ForwardProxy, proxyFor } from '../../storage/proxy/proxy.ts';
 import { ProxyError } from '../../storage/proxy/proxy-error.ts';
@@ -84,7 +85,7 @@ export class HttpExchange {
   /**
    * Sends a request and returns the response with its body decompressed.
    *
-   * @throws NoResponseError if there is no response; CodedError `DEADLINE_EXCEEDED` after `timeoutMs`, `FAILED_PRECONDITION` for a body that
+   * @throws NoResponseError if there is no response; PolicyError if the worker's policy refuses it; CodedError `DEADLINE_EXCEEDED` after `timeoutMs`, `FAILED_PRECONDITION` for a body that
    *   is too large or has an unknown encoding
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
@@ -117,10 +118,11 @@ export class HttpExchange {
     this.#connections.destroy();
   }
 
-  #exchange(request: HttpRequest): Promise<HttpResponse> {
+  async #exchange(request: HttpRequest): Promise<HttpResponse> {
     const { method, url, body, maxBytes, connectMs, timeoutMs } = request;
     const proxy = this.#proxy ?? proxyFor(new URL(url));
     const direct = { ...splitUrl(url), headers: request.headers };
+    checkRequest({ ...direct, body }, proxy);
     const { secure, host, port, path, headers, agent } = this.#connections.routed(direct, proxy);
     return new Promise<HttpResponse>((resolve, reject) => {
       const fail = (error: unknown) => {

@@ -4,11 +4,11 @@ import { MAX_METADATA_BYTES, metadataTooLarge } from '../../formats/iceberg/tabl
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
+import { isThisMachine } from '../../policy/this-machine.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
 import { hasIdentity, hasKeys } from '../../storage/cloud/identity.ts';
 import { isInObjectStore } from '../../storage/location.ts';
 import { connectorProxy } from '../../storage/proxy/proxy.ts';
-import { isThisMachine } from '../../storage/this-machine.ts';
 import { TooLargeError } from '../../storage/too-large-error.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import { ConnectorSecrets } from '../connector-secrets.ts';

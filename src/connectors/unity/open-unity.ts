@@ -1,6 +1,6 @@
+import { isThisMachine } from '../../policy/this-machine.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
 import { connectorProxy } from '../../storage/proxy/proxy.ts';
-import { isThisMachine } from '../../storage/this-machine.ts';
 import { newUsage } from '../../storage/usage.ts';
 import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { CodedError } from '../../errors.ts';
+import { currentPolicy, policyTenant } from '../../policy/current-policy.ts';
+import { type Grant, governSecret, inheritGrants } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { LruCache } from '../lru-cache.ts';
 import { connectorProxy, type ForwardProxy } from '../proxy/proxy.ts';
@@ -44,7 +46,7 @@ const MIN_SESSION_MS = 5_000;
 const ROLE_SESSION_SECONDS = 3_600;
 
 /** Providers by the hash of their settings, because connectors are opened often with the same credentials. */
-const providers = new LruCache<string, AwsCredentialProvider>(256);
+const providers = new LruCache<string, CachedProvider>(256);
 
 /** Counts the calls of `readCredentialsAgain`. */
 let round = 0;
@@ -67,22 +69,44 @@ export function readCredentialsAgain(): void {
  * rejects with `FAILED_PRECONDITION` if there are no credentials, with `UNAVAILABLE` if their source fails, and with the error that `awsError`
  * returns if the role cannot be assumed.
  *
- * @throws CodedError `FAILED_PRECONDITION` for half a key pair
+ * A request that is signed with them has the id of their key, which is therefore limited to the same hosts as the key.
+ *
+ * @param options.isOwn they are for a request of the worker's own, which its policy does not limit
+ * @throws CodedError `FAILED_PRECONDITION` for half a key pair, `PERMISSION_DENIED` if the worker's policy refuses its own credentials
  */
-export function awsCredentials(properties: Properties, service: AwsService): AwsCredentialProvider {
+export function awsCredentials(
+  properties: Properties,
+  service: AwsService,
+  { isOwn = false } = {},
+): AwsCredentialProvider {
   const source = sourceOf(properties, service);
+  const grant = isOwn ? undefined : workersGrant(source);
   const key = createHash('sha256').update(JSON.stringify(source)).digest('base64');
   let provider = providers.get(key);
   if (provider === undefined) {
-    provider = cached(readerOf(source));
+    provider = cached(readerOf(source), source.keys?.secretAccessKey);
     providers.set(key, provider);
   }
+  if (grant !== undefined) provider.grants.add(grant);
   return provider;
+}
+
+/** Where the worker's policy allows its own credentials to be used; undefined for anywhere, and for keys that are not the worker's. */
+function workersGrant({ keys, profile }: Source): Grant | undefined {
+  if (keys !== undefined) return undefined;
+  const [policy, tenant] = [currentPolicy(), policyTenant()];
+  return (profile === undefined ? policy.identity('aws', tenant) : policy.profile(profile, tenant)).grant;
 }
 
 /** Whether the credentials that these properties select are the worker's (its AWS chain or a profile), or a role assumed with them. */
 export function areWorkers(properties: Properties, service: AwsService): boolean {
   return sourceOf(properties, service).keys === undefined;
+}
+
+/** Whether the properties select nothing, so that the credentials are those of the worker's AWS chain as they are. */
+export function isDefaultChain(properties: Properties, service: AwsService): boolean {
+  const { keys, profile, role } = sourceOf(properties, service);
+  return keys === undefined && profile === undefined && role === undefined;
 }
 
 /** Describes the credentials in error messages, without secrets. */
@@ -210,7 +234,7 @@ function chain(source: Source, profile: string | undefined): () => Promise<AwsCr
   const provide = fromNodeProviderChain({
     ...(profile !== undefined && { profile }),
     ignoreCache: true,
-    clientConfig: { requestHandler: awsRequestHandler({ proxy: source.proxy }) },
+    clientConfig: { requestHandler: awsRequestHandler({ proxy: source.proxy, isWorkersOwn: true }) },
   });
   return () =>
     provide({ forceRefresh: true }).catch((error: Error) => {
@@ -246,8 +270,19 @@ function chainError(error: Error, credentials: string): CodedError {
   );
 }
 
-/** Caches the credentials, renews them before they expire, and makes one request for all concurrent callers. */
-function cached(read: () => Promise<AwsCredentials>): AwsCredentialProvider {
+interface CachedProvider extends AwsCredentialProvider {
+  /** Those of all tenants that use it. */
+  readonly grants: Set<Grant>;
+}
+
+/**
+ * Caches the credentials, renews them before they expire, and makes one request for all concurrent callers.
+ *
+ * @param key with which they are made, if it is not the worker's
+ */
+function cached(read: () => Promise<AwsCredentials>, key: string | undefined): CachedProvider {
+  const grants = new Set<Grant>();
+  let limited: { credentials?: AwsCredentials; grants: number } = { grants: 0 };
   let readIn = round;
   let readAt = 0;
   const held = new Rereadable(async () => {
@@ -259,7 +294,18 @@ function cached(read: () => Promise<AwsCredentials>): AwsCredentialProvider {
   });
   const isCurrent = (credentials: AwsCredentials) =>
     credentials.expiration === undefined ? readIn === round : msUntilExpiry(credentials) > RENEW_BEFORE_MS;
-  const provide = async (): Promise<AwsCredentials> => {
+  const limit = (credentials: AwsCredentials): AwsCredentials => {
+    if (limited.credentials === credentials && limited.grants === grants.size) return credentials;
+    for (const part of [credentials.accessKeyId, credentials.secretAccessKey, credentials.sessionToken]) {
+      if (part === undefined) continue;
+      if (key !== undefined) inheritGrants(part, key);
+      for (const grant of grants) governSecret(part, grant);
+    }
+    limited = { credentials, grants: grants.size };
+    return credentials;
+  };
+  const provide = async (): Promise<AwsCredentials> => limit(await current());
+  const current = async (): Promise<AwsCredentials> => {
     const { value } = held;
     if (value !== undefined && isCurrent(value)) return value;
     try {
@@ -274,7 +320,7 @@ function cached(read: () => Promise<AwsCredentials>): AwsCredentialProvider {
     const isNewSession = refused.expiration !== undefined && performance.now() - readAt < MIN_SESSION_MS;
     return isNewSession && held.value === refused ? false : held.renew(refused);
   };
-  return Object.assign(provide, { memoized: true as const, renew });
+  return Object.assign(provide, { memoized: true as const, renew, grants });
 }
 
 function msUntilExpiry({ expiration }: AwsCredentials): number {

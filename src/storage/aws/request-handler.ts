@@ -24,10 +24,13 @@ const MAX_WAIT_MS = 5_000;
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 const connections = new Connections(MAX_SOCKETS);
+const workersOwn = new Connections(MAX_SOCKETS, { isWorkersOwn: true });
 
 export interface HandlerSettings {
   /** The connector's own proxy. Without it, this process's settings apply. */
   proxy?: ForwardProxy;
+  /** See `HttpSettings`. */
+  isWorkersOwn?: boolean;
   connectTimeoutMs?: number;
   /** Maximum time without a byte. */
   socketTimeoutMs?: number;
@@ -84,7 +87,7 @@ class CountingHandler extends NodeHttpHandler {
   constructor(settings: HandlerSettings) {
     super();
     this.#attemptMs = settings.attemptMs;
-    this.#sender = new ProxiedSender(connections, settings.proxy, {
+    this.#sender = new ProxiedSender(settings.isWorkersOwn ? workersOwn : connections, settings, {
       connectionTimeout: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       socketTimeout: settings.socketTimeoutMs ?? SOCKET_TIMEOUT_MS,
     });

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../errors.ts';
+import { currentPolicy, policyTenant } from '../../policy/current-policy.ts';
 import { rememberConnectorSecret, rememberIssuedSecret } from '../../secrets.ts';
 import type { Properties } from '../cloud/cloud-service.ts';
-import { type Credentials, cachedToken, fixed, type Token } from '../cloud/credentials.ts';
+import { type Credentials, cachedToken, fixed, type SharedCredentials, type Token } from '../cloud/credentials.ts';
 import { LruCache } from '../lru-cache.ts';
 import { connectorProxy } from '../proxy/proxy.ts';
 import { accountName, ofAccount } from './azure-endpoint.ts';
@@ -18,7 +19,7 @@ export type AzureCredential =
   | { readonly anonymous: true };
 
 /** Token credentials by the hash of their settings, because connectors are opened often with the same ones. */
-const cached = new LruCache<string, Credentials<Token>>(256);
+const cached = new LruCache<string, SharedCredentials>(256);
 
 /**
  * The credentials for an account. The properties are those of Iceberg's Java and Python libraries, in this order: `adls.connection-string`,
@@ -27,18 +28,21 @@ const cached = new LruCache<string, Credentials<Token>>(256);
  * Otherwise they are the worker's own; `adls.client-id` alone then chooses a managed identity.
  *
  * @param isVended a catalog issued them: it issues many, which would push the connectors' own out of those that are masked
- * @throws CodedError `FAILED_PRECONDITION` for incomplete credentials
+ * @throws CodedError `FAILED_PRECONDITION` for incomplete credentials, `PERMISSION_DENIED` if the worker's policy refuses its own identity
  */
 export function azureCredentials(properties: Properties, host: string, isVended = false): Credentials<AzureCredential> {
   const own = ownCredentials(properties, host, isVended ? rememberIssuedSecret : rememberConnectorSecret);
   if (own !== undefined) return own;
   const [clientId, tenantId] = [properties['adls.client-id'], properties['adls.tenant-id']];
   const proxy = connectorProxy(properties);
-  return shared(['worker', clientId, tenantId, proxy], () =>
+  const { grant } = currentPolicy().identity('azure', policyTenant());
+  const workers = shared(['worker', clientId, tenantId, proxy], () =>
     cachedToken("the worker's own Azure identity (environment, workload or managed identity, Azure CLI)", () =>
       workerToken({ ...(clientId && { clientId }), ...(tenantId && { tenantId }), proxy }),
     ),
   );
+  if (grant !== undefined) workers.grants.add(grant);
+  return workers;
 }
 
 type Remember = (secret: string) => void;
@@ -86,7 +90,11 @@ function ownCredentials(
     const principal = { clientId, tenantId, secret };
     const proxy = connectorProxy(properties);
     return shared(['principal', principal, proxy], () =>
-      cachedToken(`the service principal ${clientId} (adls.client-id)`, () => principalToken(principal, proxy)),
+      cachedToken(
+        `the service principal ${clientId} (adls.client-id)`,
+        () => principalToken(principal, { proxy }),
+        secret,
+      ),
     );
   }
   return properties['adls.anon']?.toLowerCase() === 'true'
@@ -107,7 +115,7 @@ function sas(text: string, name: string, remember: Remember): Credentials<AzureC
   return fixed(name, { sas: token });
 }
 
-function shared(settings: unknown, make: () => Credentials<Token>): Credentials<Token> {
+function shared(settings: unknown, make: () => SharedCredentials): SharedCredentials {
   const id = createHash('sha256').update(JSON.stringify(settings)).digest('base64');
   const known = cached.get(id) ?? make();
   cached.set(id, known);

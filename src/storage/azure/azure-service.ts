@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { CodedError } from '../../errors.ts';
+import { checkSecretUse } from '../../policy/secret-grants.ts';
 import type { Refusal } from '../cloud/cloud-errors.ts';
 import type { CloudAccess, CloudService, Place, Properties } from '../cloud/cloud-service.ts';
 import { hasKeys } from '../cloud/identity.ts';
@@ -59,7 +60,10 @@ class AzureAccess implements CloudAccess<AzureCredential> {
     if ('sas' in credential) {
       return { ...sent, path: `${sent.path}${sent.path.includes('?') ? '&' : '?'}${credential.sas}` };
     }
-    if ('key' in credential) headers.authorization = sharedKeyAuthorization(sent, credential.account, credential.key);
+    if ('key' in credential) {
+      checkSecretUse(credential.key, this.#endpoint);
+      headers.authorization = sharedKeyAuthorization(sent, credential.account, credential.key);
+    }
     if ('value' in credential) headers.authorization = `Bearer ${credential.value}`;
     return sent;
   }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { CodedError } from '../../errors.ts';
 import { type Token, tokenIn } from '../cloud/credentials.ts';
 import { requestToken } from '../cloud/token-request.ts';
-import type { ForwardProxy } from '../proxy/proxy.ts';
+import type { HttpSettings } from '../http/send-request.ts';
 
 /** The audience of tokens for Azure's storage, in all of its clouds. */
 export const STORAGE_RESOURCE = 'https://storage.azure.com';
@@ -23,7 +23,10 @@ export interface Principal {
  *
  * @throws CodedError as `requestToken` does
  */
-export async function principalToken(principal: Principal, proxy?: ForwardProxy): Promise<Token> {
+export async function principalToken(
+  principal: Principal,
+  { proxy, isWorkersOwn }: Pick<HttpSettings, 'proxy' | 'isWorkersOwn'> = {},
+): Promise<Token> {
   const { tenantId, clientId, secret, tokenFile } = principal;
   if (!/^[A-Za-z0-9.-]+$/.test(tenantId)) {
     throw new CodedError('FAILED_PRECONDITION', 'the Azure tenant is neither an id nor a domain: check adls.tenant-id');
@@ -43,7 +46,7 @@ export async function principalToken(principal: Principal, proxy?: ForwardProxy)
       }),
     },
     failed,
-    settings: { via: 'azure', ...(proxy && { proxy }) },
+    settings: { via: 'azure', isWorkersOwn, ...(proxy && { proxy }) },
   });
   return tokenIn(response, authority);
 }

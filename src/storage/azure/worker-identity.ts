@@ -18,13 +18,14 @@ export async function workerToken(options: {
   proxy?: ForwardProxy;
 }): Promise<Token> {
   const { env } = process;
+  const own = { proxy: options.proxy, isWorkersOwn: true };
   const tenantId = options.tenantId || env.AZURE_TENANT_ID;
   const clientId = options.clientId || env.AZURE_CLIENT_ID;
   const { AZURE_CLIENT_SECRET: secret, AZURE_FEDERATED_TOKEN_FILE: tokenFile } = env;
   if (tenantId && clientId && secret && !options.clientId) {
-    return principalToken({ tenantId, clientId, secret }, options.proxy);
+    return principalToken({ tenantId, clientId, secret }, own);
   }
-  if (tenantId && clientId && tokenFile) return principalToken({ tenantId, clientId, tokenFile }, options.proxy);
+  if (tenantId && clientId && tokenFile) return principalToken({ tenantId, clientId, tokenFile }, own);
   const tried: string[] = ['AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET are not all set'];
   if (env.IDENTITY_ENDPOINT) return managedIdentityToken(clientId);
   if (await instanceMetadata.responds()) {

@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { type Grant, governSecret } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { Rereadable } from '../rereadable.ts';
 
@@ -37,14 +38,32 @@ export function fixed<C extends object>(name: string, value: C): Credentials<C> 
   return { name, current: async () => value, renew: async () => false };
 }
 
-/** Caches the token, renews it before it expires, and makes one request for all concurrent callers. */
-export function cachedToken(name: string, read: () => Promise<Token>): Credentials<Token> {
+/** Credentials that may be shared by connectors. */
+export interface SharedCredentials extends Credentials<Token> {
+  /** Where the worker's policy allows its own identity to be used: the grants of all tenants that use it. */
+  readonly grants: Set<Grant>;
+}
+
+/**
+ * Caches the token, renews it before it expires, and makes one request for all concurrent callers.
+ *
+ * @param source the connector's secret with which it is requested; absent if that is the worker's
+ */
+export function cachedToken(name: string, read: () => Promise<Token>, source?: string): SharedCredentials {
+  const grants = new Set<Grant>();
+  let limited: { token?: Token; grants: number } = { grants: 0 };
+  const limit = (token: Token): Token => {
+    if (limited.token === token && limited.grants === grants.size) return token;
+    for (const grant of grants) governSecret(token.value, grant);
+    limited = { token, grants: grants.size };
+    return token;
+  };
   let readAt = Number.NEGATIVE_INFINITY;
   let renewAt = 0;
   const held = new Rereadable(async () => {
     readAt = performance.now();
     const token = await read();
-    rememberIssuedSecret(token.value);
+    rememberIssuedSecret(token.value, source);
     const left = Math.max(0, token.expiresAt - Date.now());
     renewAt = token.expiresAt - Math.min(RENEW_BEFORE_MS, left / 2);
     return token;
@@ -52,20 +71,23 @@ export function cachedToken(name: string, read: () => Promise<Token>): Credentia
   const isRecent = (ms: number) => performance.now() - readAt < ms;
   return {
     name,
-    current: async () => {
-      const { value } = held;
-      const isValid = value !== undefined && value.expiresAt > Date.now();
-      if (isValid && (Date.now() < renewAt || isRecent(RETRY_MS))) return value;
-      try {
-        return await held.reread();
-      } catch (error) {
-        // The old token is still valid for some minutes.
-        if (isValid) return value;
-        throw error;
-      }
-    },
+    grants,
+    current: async () => limit(await current()),
     renew: async (used) => (held.value === used && isRecent(MIN_AGE_MS) ? false : held.renew(used)),
   };
+
+  async function current(): Promise<Token> {
+    const { value } = held;
+    const isValid = value !== undefined && value.expiresAt > Date.now();
+    if (isValid && (Date.now() < renewAt || isRecent(RETRY_MS))) return value;
+    try {
+      return await held.reread();
+    } catch (error) {
+      // The old token is still valid for some minutes.
+      if (isValid) return value;
+      throw error;
+    }
+  }
 }
 
 /**

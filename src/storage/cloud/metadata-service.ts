@@ -27,7 +27,13 @@ export class MetadataService {
 
   constructor(probe: Probe) {
     this.#probe = probe;
-    this.settings = { via: probe.via, proxy: 'none', connectTimeoutMs: PROBE_MS, socketTimeoutMs: TOKEN_MS };
+    this.settings = {
+      via: probe.via,
+      proxy: 'none',
+      isWorkersOwn: true,
+      connectTimeoutMs: PROBE_MS,
+      socketTimeoutMs: TOKEN_MS,
+    };
   }
 
   get origin(): string {

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { CodedError } from '../../errors.ts';
+import { rememberIssuedSecret } from '../../secrets.ts';
 import { type Token, tokenIn } from '../cloud/credentials.ts';
 import { requestToken, requestTokenText } from '../cloud/token-request.ts';
 import type { HttpSettings } from '../http/send-request.ts';
+import { resolveReference } from '../secret-reference.ts';
 
 /** An identity of another provider, which Google trusts (workload identity federation). */
 export interface ExternalAccount {
@@ -27,6 +30,7 @@ export async function externalToken(
   failed: string,
   settings: HttpSettings,
 ): Promise<Token> {
+  const subject = await subjectToken(account.source, failed, settings);
   const response = await requestToken({
     url: account.tokenUrl,
     form: {
@@ -35,12 +39,14 @@ export async function externalToken(
       audience: account.audience,
       scope,
       subject_token_type: account.subjectTokenType,
-      subject_token: await subjectToken(account.source, failed, settings),
+      subject_token: subject,
     },
     failed,
     settings,
   });
-  return tokenIn(response, 'Google');
+  const token = tokenIn(response, 'Google');
+  rememberIssuedSecret(token.value, subject);
+  return token;
 }
 
 async function subjectToken(source: unknown, failed: string, settings: HttpSettings): Promise<string> {
@@ -51,7 +57,10 @@ async function subjectToken(source: unknown, failed: string, settings: HttpSetti
     format?: { type?: string; subject_token_field_name?: string };
   };
   let text: string;
-  if (typeof file === 'string') {
+  if (typeof file === 'string' && !settings.isWorkersOwn) {
+    // Whoever wrote the credentials may not be whoever starts the worker.
+    text = await resolveReference(`file:${resolve(file)}`, 'credential_source.file of gcs.credentials');
+  } else if (typeof file === 'string') {
     text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       throw new CodedError('FAILED_PRECONDITION', `${failed}: the token file ${file} cannot be read (${error.code})`);
     });

@@ -1,5 +1,6 @@
 import { sign } from 'node:crypto';
 import { CodedError } from '../../errors.ts';
+import { checkSecretUse } from '../../policy/secret-grants.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
 import { type Token, tokenIn } from '../cloud/credentials.ts';
 import { requestToken } from '../cloud/token-request.ts';
@@ -152,6 +153,7 @@ function assertion(
   { email, privateKey, keyId, tokenUri }: Extract<GoogleCredentials, { type: 'service_account' }>,
   scope: string,
 ): string {
+  if (URL.canParse(tokenUri)) checkSecretUse(privateKey, new URL(tokenUri));
   const now = Math.floor(Date.now() / 1000);
   const header = { alg: 'RS256', typ: 'JWT', ...(keyId && { kid: keyId }) };
   const claims = { iss: email, scope, aud: tokenUri, iat: now, exp: now + ASSERTION_SECONDS };

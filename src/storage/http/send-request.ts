@@ -1,6 +1,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
+import { checkRequest } from '../proxy/check-request.ts';
 import { Connections } from '../proxy/connections.ts';
 import { type ForwardProxy, proxyFor } from '../proxy/proxy.ts';
 import { ProxyError } from '../proxy/proxy-error.ts';
@@ -12,6 +13,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const SOCKET_TIMEOUT_MS = 30_000;
 
 const connections = new Connections(MAX_SOCKETS);
+const workersOwn = new Connections(MAX_SOCKETS, { isWorkersOwn: true });
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST';
@@ -29,6 +31,8 @@ export interface HttpSettings {
   via: 'azure' | 'google';
   /** The connector's own proxy. Without it, this process's settings apply; `none` sends the request directly. */
   proxy?: ForwardProxy | 'none';
+  /** The worker gets its own identity: the policy does not limit where it asks. */
+  isWorkersOwn?: boolean;
   connectTimeoutMs?: number;
   socketTimeoutMs?: number;
 }
@@ -47,16 +51,15 @@ export function sendRequest(request: HttpRequest, settings: HttpSettings): Promi
   );
 }
 
-function exchange(request: HttpRequest, settings: HttpSettings): Promise<http.IncomingMessage> {
-  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, socketTimeoutMs = SOCKET_TIMEOUT_MS } = settings;
+async function exchange(request: HttpRequest, settings: HttpSettings): Promise<http.IncomingMessage> {
+  const { isWorkersOwn = false, connectTimeoutMs = CONNECT_TIMEOUT_MS, socketTimeoutMs = SOCKET_TIMEOUT_MS } = settings;
   const { method, origin, path, headers, body } = request;
   const url = new URL(origin);
   const proxy = settings.proxy === 'none' ? undefined : proxyFor(url, settings.proxy);
   const secure = url.protocol === 'https:';
-  const route = connections.routed(
-    { secure, host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port, path, headers },
-    proxy,
-  );
+  const direct = { secure, host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port, path, headers };
+  if (!isWorkersOwn) checkRequest({ ...direct, body }, proxy);
+  const route = (isWorkersOwn ? workersOwn : connections).routed(direct, proxy);
   return new Promise((resolve, reject) => {
     const outgoing = (route.secure ? https : http).request({
       agent: route.agent,

@@ -1,26 +1,43 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { LruCache } from '../lru-cache.ts';
+import { GuardedAgent, GuardedSecureAgent } from './guarded-agents.ts';
 import type { ForwardProxy } from './proxy.ts';
 import { serverName, TunnelAgent } from './tunnel-agent.ts';
 
 /** Proxies whose connections are kept. */
 const MAX_PROXIES = 64;
 
-/** Kept-alive connections to servers, directly and through proxies. Idle ones do not keep the process alive; Node's agents unref them. */
+/**
+ * Kept-alive connections to servers, directly and through proxies, at addresses that the worker's policy allows. Idle ones do not keep the process
+ * alive; Node's agents unref them.
+ */
 export class Connections {
-  /** For direct requests, and for those that a proxy forwards. */
+  /** For direct requests. */
   readonly plain: http.Agent;
   readonly secure: https.Agent;
   readonly #options: http.AgentOptions;
+  readonly #toWorkersProxy: http.Agent;
+  readonly #toConnectorsProxy: http.Agent;
   /** By proxy and purpose. */
   readonly #toProxies = new LruCache<string, https.Agent>(2 * MAX_PROXIES);
 
-  /** @param maxSockets connections to one host at a time */
-  constructor(maxSockets: number) {
+  /**
+   * @param maxSockets connections to one host at a time
+   * @param options.isWorkersOwn the requests are those by which the worker gets its own identity: their addresses, such as a metadata service, are
+   *   chosen by whoever starts it, and all are allowed
+   */
+  constructor(maxSockets: number, { isWorkersOwn = false } = {}) {
     this.#options = { keepAlive: true, maxSockets };
-    this.plain = new http.Agent(this.#options);
-    this.secure = new https.Agent(this.#options);
+    this.#toWorkersProxy = new http.Agent(this.#options);
+    this.#toConnectorsProxy = new GuardedAgent(this.#options);
+    this.plain = isWorkersOwn ? new http.Agent(this.#options) : this.#toConnectorsProxy;
+    this.secure = isWorkersOwn ? new https.Agent(this.#options) : new GuardedSecureAgent(this.#options);
+  }
+
+  /** For HTTP requests that the proxy forwards. */
+  plainTo(proxy: ForwardProxy): http.Agent {
+    return proxy.isWorkers ? this.#toWorkersProxy : this.#toConnectorsProxy;
   }
 
   /**
@@ -33,7 +50,10 @@ export class Connections {
       agent =
         purpose === 'tunnel'
           ? new TunnelAgent(proxy, this.#options)
-          : new https.Agent({ ...this.#options, servername: serverName(proxy) });
+          : new (proxy.isWorkers ? https.Agent : GuardedSecureAgent)({
+              ...this.#options,
+              servername: serverName(proxy),
+            });
       this.#toProxies.set(key, agent);
     }
     return agent;
@@ -44,11 +64,18 @@ export class Connections {
     if (proxy === undefined) return { ...request, agent: request.secure ? this.secure : this.plain };
     if (request.secure) return { ...request, agent: this.secureOf(proxy, 'tunnel') };
     const route = forwarded(request, proxy);
-    return { ...route, agent: route.secure ? this.secureOf(proxy, 'forward') : this.plain };
+    return { ...route, agent: route.secure ? this.secureOf(proxy, 'forward') : this.plainTo(proxy) };
   }
 
   destroy(): void {
-    for (const agent of [this.plain, this.secure, ...this.#toProxies.values()]) agent.destroy();
+    for (const agent of [
+      this.plain,
+      this.secure,
+      this.#toWorkersProxy,
+      this.#toConnectorsProxy,
+      ...this.#toProxies.values(),
+    ])
+      agent.destroy();
   }
 }
 

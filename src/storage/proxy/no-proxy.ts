@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { isThisMachine } from '../this-machine.ts';
+import { isThisMachine } from '../../policy/this-machine.ts';
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 

@@ -9,6 +9,8 @@ export interface ForwardProxy {
   origin: string;
   /** The value of `Proxy-Authorization`, if the proxy requires it. */
   authorization?: string;
+  /** It is that of this process's environment, not of a connector. */
+  isWorkers?: true;
 }
 
 type Properties = Readonly<Record<string, string>>;
@@ -64,7 +66,7 @@ export function proxyFor(url: URL, own?: ForwardProxy): ForwardProxy | undefined
   }
   const { origin, username, password } = proxy;
   const credentials = [username, password].map(decoded) as [string, string];
-  return { origin, ...(username && { authorization: basic(...credentials) }) };
+  return { origin, isWorkers: true, ...(username && { authorization: basic(...credentials) }) };
 }
 
 function environment(name: string): [name: string, value: string] {

@@ -3,6 +3,8 @@ import * as https from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
+import { PolicyError } from '../../policy/policy-error.ts';
+import { GuardedAgent, GuardedSecureAgent } from './guarded-agents.ts';
 import type { ForwardProxy } from './proxy.ts';
 import { ProxyError } from './proxy-error.ts';
 
@@ -26,11 +28,13 @@ export class TunnelAgent extends https.Agent {
   override createConnection(options: https.RequestOptions, callback?: Callback): undefined {
     const { host, port } = options;
     const target = `${host?.includes(':') ? `[${host}]` : host}:${port || 443}`;
-    const { origin, authorization } = this.#proxy;
-    const request = (origin.startsWith('https:') ? https : http).request(origin, {
+    const { origin, authorization, isWorkers } = this.#proxy;
+    const secure = origin.startsWith('https:');
+    const guarded = secure ? new GuardedSecureAgent() : new GuardedAgent();
+    const request = (secure ? https : http).request(origin, {
       method: 'CONNECT',
       path: target,
-      agent: false,
+      agent: isWorkers ? false : guarded,
       servername: serverName(this.#proxy),
       headers: { host: target, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
     });
@@ -41,7 +45,9 @@ export class TunnelAgent extends https.Agent {
       // Node ignores the socket if there is an error.
       callback?.(error, socket as Duplex);
     };
-    request.on('error', (error) => done(ProxyError.unreachable(this.#proxy, error)));
+    request.on('error', (error) =>
+      done(error instanceof PolicyError ? error : ProxyError.unreachable(this.#proxy, error)),
+    );
     request.on('response', ({ statusCode = 0 }) => {
       done(ProxyError.refused(this.#proxy, target, statusCode));
       request.destroy();
@@ -51,12 +57,12 @@ export class TunnelAgent extends https.Agent {
         socket.destroy();
         return done(ProxyError.refused(this.#proxy, target, statusCode));
       }
-      const secure = tls.connect({ ...(options as tls.ConnectionOptions), socket });
-      connecting = secure;
-      secure.once('error', done);
-      secure.once('secureConnect', () => {
-        secure.off('error', done);
-        done(null, secure);
+      const overTls = tls.connect({ ...(options as tls.ConnectionOptions), socket });
+      connecting = overTls;
+      overTls.once('error', done);
+      overTls.once('secureConnect', () => {
+        overTls.off('error', done);
+        done(null, overTls);
       });
     });
     request.end();

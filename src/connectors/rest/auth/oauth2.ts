@@ -160,6 +160,9 @@ export class OAuth2 implements Authenticator {
       });
       fields = new JsonFields(json, '', 'withheld');
       const value = fields.string('access_token');
+      // It may be sent where the secret may be sent with which it was requested.
+      const { credential, token } = this.#options;
+      for (const source of [credential?.clientSecret, token]) rememberIssuedSecret(value, source);
       // RFC 8693 requires this field. RFC 6749 does not have it; its tokens are access tokens.
       const type = fields.optionalString('issued_token_type') ?? ACCESS_TOKEN;
       return tokenOf(value, type, jwtExpiry(value) ?? expiry(requestedAt, fields.raw.expires_in), requestedAt);

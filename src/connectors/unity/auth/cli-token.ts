@@ -2,6 +2,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { CodedError } from '../../../errors.ts';
 import { JsonFields } from '../../../formats/json/json-fields.ts';
 import { MalformedError } from '../../../formats/malformed.ts';
+import { type Grant, governSecret } from '../../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../../secrets.ts';
 import { type Authenticator, type OutgoingRequest, withBearer } from '../../rest/auth/authenticator.ts';
 import type { HttpClient } from '../../rest/http-client.ts';
@@ -16,6 +17,8 @@ export interface CliTokenOptions {
   tokenUrl: string;
   /** The profile that the user logged in with. Newer versions of the CLI keep tokens under its name. */
   profile?: string;
+  /** Where the worker's policy allows its tokens to be sent. */
+  grant?: Grant;
 }
 
 interface CachedToken {
@@ -50,7 +53,7 @@ export class CliToken implements Authenticator {
 
   async authenticate(request: OutgoingRequest): Promise<OutgoingRequest> {
     const value = process.env.DATABRICKS_TOKEN?.trim() || (await this.#current()).value;
-    rememberIssuedSecret(value);
+    this.#remember(value);
     return withBearer(request, value);
   }
 
@@ -78,8 +81,8 @@ export class CliToken implements Authenticator {
   /** The cache is read first: the CLI or another worker may have renewed the token. */
   async #load(rejected: string | undefined): Promise<CachedToken> {
     const cached = await this.#read();
-    rememberIssuedSecret(cached.value);
-    if (cached.refreshToken) rememberIssuedSecret(cached.refreshToken);
+    this.#remember(cached.value);
+    if (cached.refreshToken) this.#remember(cached.refreshToken);
     if (!expires(cached) && rejected !== `Bearer ${cached.value}`) return cached;
     if (cached.refreshToken === undefined) throw this.#loginNeeded('it has expired, and has no refresh token');
     try {
@@ -141,7 +144,7 @@ export class CliToken implements Authenticator {
       if (!(error instanceof MalformedError)) throw error;
       throw new CodedError('FAILED_PRECONDITION', `${tokenUrl} responded, but without a token: ${error.message}`);
     }
-    for (const secret of [token.value, token.refreshToken]) if (secret) rememberIssuedSecret(secret);
+    for (const secret of [token.value, token.refreshToken]) if (secret) this.#remember(secret);
     // Without it, only this connector has the new token.
     writing = writing.then(() => this.#write(token)).catch(() => {});
     await writing;
@@ -162,6 +165,11 @@ export class CliToken implements Authenticator {
     const temporary = `${path}.${process.pid}.tmp`;
     await writeFile(temporary, `${JSON.stringify(cache, undefined, 2)}\n`, { mode: 0o600 });
     await rename(temporary, path);
+  }
+
+  #remember(secret: string): void {
+    if (this.#options.grant !== undefined) governSecret(secret, this.#options.grant);
+    rememberIssuedSecret(secret);
   }
 
   #loginNeeded(problem: string): CodedError {

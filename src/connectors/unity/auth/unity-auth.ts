@@ -1,4 +1,6 @@
 import { CodedError } from '../../../errors.ts';
+import { currentPolicy, policyTenant } from '../../../policy/current-policy.ts';
+import { governSecret } from '../../../policy/secret-grants.ts';
 import { rememberConnectorSecret } from '../../../secrets.ts';
 import type { ResolvedSpec } from '../../connector-spec.ts';
 import { ANONYMOUS, type Authenticator, bearer } from '../../rest/auth/authenticator.ts';
@@ -42,7 +44,7 @@ export async function unityAuthenticator({ auth }: ResolvedSpec, context: UnityA
   }
   if (scheme === 'none') return ANONYMOUS;
   if (mode) return cliToken(context, profile);
-  if (profile) return ofProfile(await databricksProfile(profile, context.host), properties, context);
+  if (profile) return ofProfile(await allowedProfile(profile, context.host), properties, context);
   switch (scheme) {
     case '':
       if (!secret) return ANONYMOUS;
@@ -65,6 +67,16 @@ export async function unityAuthenticator({ auth }: ResolvedSpec, context: UnityA
         `auth.scheme ${JSON.stringify(scheme)} is not supported for Unity Catalog. Use none, bearer or oauth2.`,
       );
   }
+}
+
+/** @throws PolicyError if the worker's policy does not list the profile; errors of `databricksProfile` */
+async function allowedProfile(name: string, host: string): Promise<DatabricksProfile> {
+  const { grant } = currentPolicy().profile(name, policyTenant());
+  const profile = await databricksProfile(name, host);
+  for (const secret of [profile.token, profile.clientSecret]) {
+    if (secret !== undefined && grant !== undefined) governSecret(secret, grant);
+  }
+  return profile;
 }
 
 function ofProfile(
@@ -95,7 +107,9 @@ function ofProfile(
 }
 
 function cliToken({ host, tokenClient }: UnityAuthContext, profile?: string): Authenticator {
-  return new CliToken({ client: tokenClient(true), host, tokenUrl: tokenUrl(host), profile });
+  const [policy, tenant] = [currentPolicy(), policyTenant()];
+  const { grant } = profile === undefined ? policy.identity('databricks', tenant) : policy.profile(profile, tenant);
+  return new CliToken({ client: tokenClient(true), host, tokenUrl: tokenUrl(host), profile, grant });
 }
 
 /** OAuth2 with the credentials of a service principal (Databricks: "OAuth machine-to-machine"). */

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { isThisMachine } from '../../src/storage/this-machine.ts';
+import { isThisMachine } from '../../src/policy/this-machine.ts';
 
 it.each([
   'http://localhost:5000',
