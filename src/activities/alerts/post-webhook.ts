@@ -41,6 +41,8 @@ type Answer = Pick<http.IncomingMessage, 'statusCode' | 'headers'>;
  */
 export async function postWebhook({ url, secret, id, body, proxy }: WebhookMessage): Promise<void> {
   const host = hostOf(url);
+  // If it is a secret as a whole, its request has only a part of it.
+  checkSecretUse(url, new URL(url));
   const timestamp = Math.floor(Date.now() / 1000);
   const signature = secret === undefined ? undefined : signatureOf(secret, new URL(url), `${id}.${timestamp}.${body}`);
   const headers = {

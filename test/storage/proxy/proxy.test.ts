@@ -22,7 +22,7 @@ describe('the proxy of the environment', () => {
     stubEnv('HTTPS_PROXY', 'https://two');
     expect([proxyFor(HTTP)?.origin, proxyFor(HTTPS)?.origin]).toEqual(['http://one:3128', 'https://two']);
     stubEnv('http_proxy', 'three:8080');
-    expect(proxyFor(HTTP)).toEqual({ origin: 'http://three:8080' });
+    expect(proxyFor(HTTP)).toEqual({ origin: 'http://three:8080', isWorkers: true });
     stubEnv('NO_PROXY', 'catalog.example');
     expect([proxyFor(HTTP), proxyFor(HTTPS)]).toEqual([undefined, undefined]);
     stubEnv('no_proxy', 'other.example');
@@ -32,7 +32,7 @@ describe('the proxy of the environment', () => {
   it('may have a user and a password, which is masked', () => {
     stubEnv('HTTP_PROXY', 'http://user:p%40ss-word@one:3128/');
     const authorization = `Basic ${Buffer.from('user:p@ss-word').toString('base64')}`;
-    expect(proxyFor(HTTP)).toEqual({ origin: 'http://one:3128', authorization });
+    expect(proxyFor(HTTP)).toEqual({ origin: 'http://one:3128', isWorkers: true, authorization });
     expect(withoutSecrets(`p@ss-word ${authorization}`)).toBe('*** Basic ***');
   });
 
