@@ -33,6 +33,7 @@ const governed = new Map<string, Governed>();
 /** Far more than are in use at a time. Every use of a secret brings it to the end. */
 const MAX_GOVERNED = 10_000;
 let index: FormIndex<Governed> | undefined;
+let version = 0;
 
 /**
  * Limits to which hosts a secret is sent from now on. A value for which several grants hold may be sent to the hosts of each.
@@ -61,17 +62,27 @@ export function inheritGrants(value: string, source?: string): void {
   if (grants.length > 0) govern(value, grants);
 }
 
+/** A number that grows when a limit is added, so that what was derived from others is looked at again. */
+export function grantsVersion(): number {
+  return version;
+}
+
 /** Forgets all limits. For tests. */
 export function forgetGrants(): void {
   governed.clear();
   index = undefined;
+  version++;
 }
 
 function govern(value: string, grants: readonly Grant[]): void {
   if (value.length < MIN_SECRET_LENGTH) return;
   const before = governed.get(value);
   const entry = before ?? { value, grants: [] };
-  for (const grant of grants) if (!entry.grants.includes(grant)) entry.grants.push(grant);
+  for (const grant of grants) {
+    if (entry.grants.includes(grant)) continue;
+    entry.grants.push(grant);
+    version++;
+  }
   governed.delete(value);
   governed.set(value, entry);
   if (before === undefined && index !== undefined) addForms(index, entry);

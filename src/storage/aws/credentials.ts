@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { CodedError } from '../../errors.ts';
 import { currentPolicy, policyTenant } from '../../policy/current-policy.ts';
-import { type Grant, governSecret, inheritGrants } from '../../policy/secret-grants.ts';
+import { type Grant, governSecret, grantsVersion, inheritGrants } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { LruCache } from '../lru-cache.ts';
 import { connectorProxy, type ForwardProxy } from '../proxy/proxy.ts';
@@ -282,7 +282,8 @@ interface CachedProvider extends AwsCredentialProvider {
  */
 function cached(read: () => Promise<AwsCredentials>, key: string | undefined): CachedProvider {
   const grants = new Set<Grant>();
-  let limited: { credentials?: AwsCredentials; grants: number } = { grants: 0 };
+  /** The credentials that were limited, and with which limits of others. */
+  let limited: [AwsCredentials, version: number, grants: number] | undefined;
   let readIn = round;
   let readAt = 0;
   const held = new Rereadable(async () => {
@@ -295,13 +296,14 @@ function cached(read: () => Promise<AwsCredentials>, key: string | undefined): C
   const isCurrent = (credentials: AwsCredentials) =>
     credentials.expiration === undefined ? readIn === round : msUntilExpiry(credentials) > RENEW_BEFORE_MS;
   const limit = (credentials: AwsCredentials): AwsCredentials => {
-    if (limited.credentials === credentials && limited.grants === grants.size) return credentials;
+    const isLimited = limited?.[0] === credentials && limited[1] === grantsVersion() && limited[2] === grants.size;
+    if (isLimited) return credentials;
     for (const part of [credentials.accessKeyId, credentials.secretAccessKey, credentials.sessionToken]) {
       if (part === undefined) continue;
       if (key !== undefined) inheritGrants(part, key);
       for (const grant of grants) governSecret(part, grant);
     }
-    limited = { credentials, grants: grants.size };
+    limited = [credentials, grantsVersion(), grants.size];
     return credentials;
   };
   const provide = async (): Promise<AwsCredentials> => limit(await current());

@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { type Grant, governSecret } from '../../policy/secret-grants.ts';
+import { type Grant, governSecret, grantsVersion, inheritGrants } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { Rereadable } from '../rereadable.ts';
 
@@ -51,11 +51,13 @@ export interface SharedCredentials extends Credentials<Token> {
  */
 export function cachedToken(name: string, read: () => Promise<Token>, source?: string): SharedCredentials {
   const grants = new Set<Grant>();
-  let limited: { token?: Token; grants: number } = { grants: 0 };
+  /** The token that was limited, and with which limits of others. */
+  let limited: [Token, version: number, grants: number] | undefined;
   const limit = (token: Token): Token => {
-    if (limited.token === token && limited.grants === grants.size) return token;
+    if (limited?.[0] === token && limited[1] === grantsVersion() && limited[2] === grants.size) return token;
+    if (source !== undefined) inheritGrants(token.value, source);
     for (const grant of grants) governSecret(token.value, grant);
-    limited = { token, grants: grants.size };
+    limited = [token, grantsVersion(), grants.size];
     return token;
   };
   let readAt = Number.NEGATIVE_INFINITY;
