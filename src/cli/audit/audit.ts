@@ -8,8 +8,9 @@ import { pagesOf } from '../io/paging.ts';
 import type { Column } from '../io/table-printer.ts';
 
 const HELP = `
-An admin sees the events of its tenant. The platform role sees those that belong
-to no tenant, or those of the tenant that --tenant names.
+An admin sees the events of its tenant (see --tenant). --platform shows those
+that belong to no tenant: of tenants and tokens, and of callers that were not
+known. It needs the role platform.
 
 Examples:
   $ reconciler audit
@@ -24,6 +25,7 @@ interface AuditOptions {
   until?: Date;
   subject?: string;
   resource?: string;
+  platform?: boolean;
   limit: number;
 }
 
@@ -45,6 +47,7 @@ export function define(command: Command): void {
     .option('--until <time>', 'only events before then: 2h, 7d or an ISO time', since)
     .option('--subject <subject>', 'only events of this caller')
     .option('--resource <resource>', 'only events of what has this id or name')
+    .option('--platform', 'list the events that belong to no tenant')
     .option('--limit <n>', 'show at most this many', positiveInteger, DEFAULT_LIMIT)
     .addHelpText('after', HELP)
     .action(

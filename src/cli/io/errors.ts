@@ -127,7 +127,7 @@ function accessHint({ code, details }: ClientError, tokenSource: string | undefi
 }
 
 /** Refusals of the caller itself, unlike those of an upstream or of a worker's policy. */
-const OF_CALLER = /needs the permission|is not one of those of/;
+const OF_CALLER = /needs the (permission|role)|is not one of those of/;
 
 function hintOf(code: string | undefined, details: string): string | undefined {
   const [, noun] = (code === 'NOT_FOUND' && /^(connector|job) /.exec(details)) || [];
