@@ -66,7 +66,7 @@ export class BenchStack implements AsyncDisposable {
 
   /** Starts one more worker process and waits until it polls for ingests. */
   async addWorker(): Promise<void> {
-    const env = { ...process.env, RECONCILER_ADDRESS: this.#address, TEMPORAL_ADDRESS: this.temporal };
+    const env = { ...this.#env(), TEMPORAL_ADDRESS: this.temporal };
     this.#workers.push(spawn(process.execPath, [bin, 'worker'], { env, stdio: 'ignore' }));
     const connection = await Connection.connect({ address: this.temporal });
     try {
@@ -134,9 +134,13 @@ export class BenchStack implements AsyncDisposable {
     rmSync(this.#dataDir, { recursive: true, force: true });
   }
 
+  #env(): NodeJS.ProcessEnv {
+    return { ...process.env, RECONCILER_ADDRESS: this.#address, RECONCILER_DATA_DIR: this.#dataDir };
+  }
+
   async #cli(...args: string[]): Promise<string> {
-    const env = { ...process.env, RECONCILER_ADDRESS: this.#address };
-    const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args], { env, maxBuffer: 1 << 26 });
+    const options = { env: this.#env(), maxBuffer: 1 << 26 };
+    const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args], options);
     return stdout;
   }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { SplitSize } from '../../src/activities/runtime/split-size.ts';
 import { connectCatalog } from '../../src/catalog-client/connect.ts';
+import { dataDirToken } from '../../src/catalog-client/tokens/open-token-source.ts';
 import { readConfig } from '../../src/config.ts';
 import { declarationOf, SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
@@ -75,7 +76,7 @@ export class SyntheticStack implements AsyncDisposable {
     const temporalMetricsPort = await freePort();
     const env = {
       ...process.env,
-      ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address },
+      ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address, RECONCILER_DATA_DIR: folder },
       SYNTHETIC_SPLIT: JSON.stringify(splitSize ?? null),
       ...(nodeOptions && { NODE_OPTIONS: nodeOptions }),
     };
@@ -115,7 +116,7 @@ export class SyntheticStack implements AsyncDisposable {
       const temporal = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
       const temporalMetricsAddress = `127.0.0.1:${temporalMetricsPort}`;
       const addresses = { temporalAddress, temporalMetricsAddress, metricsAddress };
-      const started = { folder, temporal, catalog: connectCatalog(address), ...addresses };
+      const started = { folder, temporal, catalog: connectCatalog(address, dataDirToken(folder)), ...addresses };
       return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>, startWorker);
     } catch (error) {
       for (const process of Object.values(processes)) await kill(process);

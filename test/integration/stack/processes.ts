@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { connectCatalog } from '../../../src/catalog-client/connect.ts';
+import { dataDirToken } from '../../../src/catalog-client/tokens/open-token-source.ts';
 import { readConfig } from '../../../src/config.ts';
 import { JobState, type ReconcileJob } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
@@ -35,7 +36,7 @@ export class Processes implements AsyncDisposable {
     this.#temporalCli = temporalCli;
     this.temporalAddress = `127.0.0.1:${temporalPort}`;
     this.address = `127.0.0.1:${catalogPort}`;
-    this.catalog = connectCatalog(this.address);
+    this.catalog = connectCatalog(this.address, dataDirToken(this.folder));
   }
 
   /** Starts only Temporal. */
@@ -170,7 +171,8 @@ export class Processes implements AsyncDisposable {
   }
 
   #env(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-    return { ...process.env, TEMPORAL_ADDRESS: this.temporalAddress, RECONCILER_ADDRESS: this.address, ...env };
+    const addresses = { TEMPORAL_ADDRESS: this.temporalAddress, RECONCILER_ADDRESS: this.address };
+    return { ...process.env, ...addresses, RECONCILER_DATA_DIR: this.folder, ...env };
   }
 
   #spawn(name: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { connectCatalog } from '../../../src/catalog-client/connect.ts';
+import { dataDirToken } from '../../../src/catalog-client/tokens/open-token-source.ts';
 import { JobState, type ReconcileJob } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { freePort as freePortOf } from '../../../src/stack/ports.ts';
 
@@ -27,8 +28,8 @@ export class RunningStack implements AsyncDisposable {
     this.dataDir = dataDir;
     this.address = address;
     this.uiUrl = uiUrl;
-    this.env = { ...globalThis.process.env, RECONCILER_ADDRESS: address };
-    this.catalog = connectCatalog(address);
+    this.env = { ...globalThis.process.env, RECONCILER_ADDRESS: address, RECONCILER_DATA_DIR: dataDir };
+    this.catalog = connectCatalog(address, dataDirToken(dataDir));
     this.temporal = temporal;
   }
 
