@@ -20,6 +20,20 @@ import { TablesDefinition } from '../../../src/generated/reconciler/v1/tables.ts
 import { Role, TokensDefinition } from '../../../src/generated/reconciler/v1/tokens.ts';
 import { TestCatalog } from '../harness.ts';
 
+/** Reflection with messages as bytes. */
+const RawReflection = {
+  ask: {
+    path: '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: (bytes: Uint8Array) => bytes,
+    requestDeserialize: (bytes: Uint8Array) => bytes,
+    responseSerialize: (bytes: Uint8Array) => bytes,
+    responseDeserialize: (bytes: Uint8Array) => bytes,
+    options: {},
+  },
+} as const;
+
 /** Clients whose calls carry the metadata. */
 export function callWith(address: string, metadata: Record<string, string>, credentials?: ChannelCredentials) {
   const channel = createChannel(address, credentials);
@@ -41,6 +55,7 @@ export function callWith(address: string, metadata: Record<string, string>, cred
     connectors: factory.create(ConnectorsDefinition, channel),
     health: factory.create(HealthDefinition, channel),
     ingestion: factory.create(IngestionDefinition, channel),
+    reflection: factory.create(RawReflection, channel),
     reconciliation: factory.create(ReconciliationDefinition, channel),
     tables: factory.create(TablesDefinition, channel),
     tokens: factory.create(TokensDefinition, channel),

@@ -5,7 +5,7 @@ import { CLAIM_RULES } from '../../../src/catalog/auth/claim-rules.ts';
 import { PERMISSIONS } from '../../../src/catalog/auth/permissions.ts';
 import { readDescriptorSet } from '../../../src/catalog/server/descriptor-set.ts';
 import { AuthScheme, type Connector, ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
-import { connectorSpec, failure, refusal } from '../harness.ts';
+import { all, connectorSpec, failure, refusal } from '../harness.ts';
 import { type Clients, callWith, GuardedCatalog } from './clients.ts';
 
 let guarded: GuardedCatalog;
@@ -136,4 +136,15 @@ it('nobody claims, marks or drops without a token', async () => {
     expect((await failure(call)).code).toBe('UNAUTHENTICATED');
   }
   expect(guarded.catalog.jobs.started).toEqual([]);
+});
+
+it('reflection needs a token, and health does not', async () => {
+  using nobody = callWith(guarded.catalog.address, {});
+  async function* listServices() {
+    yield Buffer.from([0x3a, 0x00]);
+  }
+  const list = async ({ reflection }: Clients) => Buffer.concat(await all(reflection.ask(listServices()))).toString();
+  expect((await failure(list(nobody))).code).toBe('UNAUTHENTICATED');
+  expect(await list(as.reader!)).toContain('reconciler.v1.Tokens');
+  expect(await nobody.health.check({ service: 'reconciler.v1.Tokens' })).toEqual({ status: 1 });
 });
