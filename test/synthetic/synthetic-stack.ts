@@ -12,6 +12,7 @@ import { declarationOf, SEARCH_ATTRIBUTES } from '../../src/contract/search-attr
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { waitUntilServing } from '../../src/stack/health.ts';
 import { findTemporalCli } from '../../src/stack/temporal-cli.ts';
+import { makeCertificate } from '../catalog/auth/certificates.ts';
 import { BIN, freePort, ROOT } from '../integration/stack/running-stack.ts';
 import { type SyntheticUpstream, writeUpstream } from './synthetic-upstream.ts';
 
@@ -56,17 +57,20 @@ export class SyntheticStack implements AsyncDisposable {
    * @param parent folder for the stack's own folder; it should be on a disk, because it contains the databases
    * @param settings Temporal's dynamic configuration, `name=value`
    * @param splitSize the worker's split sizes
+   * @param security how the catalog is called: by default, as `reconciler up` does
    * @param nodeOptions `NODE_OPTIONS` of the catalog and the worker; inherited if undefined
    */
   static async start({
     parent = tmpdir(),
     settings = [],
     splitSize,
+    security = 'tokens',
     nodeOptions,
   }: {
     parent?: string;
     settings?: string[];
     splitSize?: SplitSize;
+    security?: 'none' | 'tokens' | 'tokens and TLS';
     nodeOptions?: string;
   } = {}): Promise<SyntheticStack> {
     const folder = mkdtempSync(join(parent, 'reconciler-synthetic-'));
@@ -74,9 +78,12 @@ export class SyntheticStack implements AsyncDisposable {
     const [temporalAddress, address] = [`127.0.0.1:${temporalPort}`, `127.0.0.1:${catalogPort}`];
     const metricsAddress = `127.0.0.1:${await freePort()}`;
     const temporalMetricsPort = await freePort();
+    const certificate = security === 'tokens and TLS' ? makeCertificate(folder, 'catalog') : undefined;
+    const url = certificate ? `https://${address}` : address;
     const env = {
       ...process.env,
-      ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address, RECONCILER_DATA_DIR: folder },
+      ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: url, RECONCILER_DATA_DIR: folder },
+      ...(certificate && { RECONCILER_CA: certificate.files.cert }),
       SYNTHETIC_SPLIT: JSON.stringify(splitSize ?? null),
       ...(nodeOptions && { NODE_OPTIONS: nodeOptions }),
     };
@@ -108,15 +115,25 @@ export class SyntheticStack implements AsyncDisposable {
         ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
       ]);
       const args = [BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')];
-      processes.catalog = start('catalog', process.execPath, args, { RECONCILER_METRICS_ADDRESS: metricsAddress });
+      if (security === 'none') args.push('--insecure-no-auth');
+      processes.catalog = start('catalog', process.execPath, args, {
+        RECONCILER_METRICS_ADDRESS: metricsAddress,
+        RECONCILER_TLS_CERT: certificate?.files.cert,
+        RECONCILER_TLS_KEY: certificate?.files.key,
+      });
       const timeout = AbortSignal.timeout(120_000);
       await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', timeout);
-      await waitUntilServing(address, '', timeout);
+      const catalog = connectCatalog(url, {
+        ...(security !== 'none' && dataDirToken(folder)),
+        ...(certificate && { tls: { ca: certificate.cert } }),
+      });
+      if (certificate) await untilAnswering(catalog, timeout);
+      else await waitUntilServing(address, '', timeout);
       processes.worker = await startWorker(temporalAddress);
       const temporal = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
       const temporalMetricsAddress = `127.0.0.1:${temporalMetricsPort}`;
       const addresses = { temporalAddress, temporalMetricsAddress, metricsAddress };
-      const started = { folder, temporal, catalog: connectCatalog(address, dataDirToken(folder)), ...addresses };
+      const started = { folder, temporal, catalog, ...addresses };
       return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>, startWorker);
     } catch (error) {
       for (const process of Object.values(processes)) await kill(process);
@@ -178,6 +195,15 @@ export class SyntheticStack implements AsyncDisposable {
     for (const worker of this.#addedWorkers) await kill(worker);
     for (const name of ['worker', 'catalog', 'temporal'] as const) await kill(this.#processes[name]);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function untilAnswering({ health }: SyntheticStack['catalog'], signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const answer = await health.check({ service: '' }, { signal }).catch(() => undefined);
+    if (answer?.status === 1) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
