@@ -1,5 +1,6 @@
 import type { CallContext } from 'nice-grpc';
 import type { Logger } from 'pino';
+import { CodedError } from '../../errors.ts';
 import { SECRET_PREFIX } from '../identity/token-secret.ts';
 import type { AllTenants } from '../store/database/scoped.ts';
 import { acceptApiTokens } from './api-tokens.ts';
@@ -25,7 +26,13 @@ export async function acceptTokens(
   { ownerTokenFile: file, issuers = [] }: TokenOptions,
   deps: { db: AllTenants; logger: Logger },
 ): Promise<Authenticate> {
-  if (file !== undefined) await ensureOwnerToken({ ...deps, file, hasIssuers: issuers.length > 0 });
+  if (file !== undefined) {
+    await ensureOwnerToken({ ...deps, file, hasIssuers: issuers.length > 0 }).catch((error: Error) => {
+      // What is wrong with the file can be corrected. A damaged database is served as far as it can be read.
+      if (error instanceof CodedError && error.code === 'FAILED_PRECONDITION') throw error;
+      deps.logger.error({ file, err: error.message }, "the token of the catalog's owner cannot be kept");
+    });
+  }
   const ofApiToken = acceptApiTokens(deps);
   const ofJwt = acceptJwts(issuers, deps.logger);
   return async (context) => {

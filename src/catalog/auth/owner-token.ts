@@ -66,8 +66,9 @@ async function readSecret(file: string, logger: Logger): Promise<TokenSecret | '
 }
 
 async function register(db: AllTenants, { tokenId, hash }: TokenSecret): Promise<void> {
+  // A database that cannot be written to, because the disk is full, is served nevertheless.
+  if (await findToken(db, tokenId)) return;
   await write(db, async (trx) => {
-    if (await findToken(trx, tokenId)) return;
     await insertToken(trx, {
       tokenId,
       hash,

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
+import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { Role } from '../../../src/generated/reconciler/v1/tokens.ts';
 import { failure } from '../harness.ts';
 import { GuardedCatalog } from './clients.ts';
@@ -75,4 +76,23 @@ it.each([
   await guarded.catalog.startAgain();
   expect((await failure(guarded.as(secret).tokens.getCaller({}))).code).toBe('UNAUTHENTICATED');
   expect(guarded.catalog.log.join()).toContain('it is left alone');
+});
+
+it('starts with its token on a database that cannot be written to', async () => {
+  await using guarded = await GuardedCatalog.start();
+  const secret = readFileSync(fileOf(guarded), 'utf8').trim();
+  await guarded.catalog.stop();
+  const db = new Sqlite(guarded.catalog.file);
+  db.exec("create trigger full before insert on tokens begin select raise(fail, 'full'); end");
+  db.close();
+  await guarded.catalog.startAgain();
+  expect(await guarded.as(secret).tokens.getCaller({})).toMatchObject({ tenantIds: ['*'] });
+  expect(guarded.catalog.log).toEqual([]);
+  // Without its row, the token would have to be written.
+  await guarded.catalog.stop();
+  const again = new Sqlite(guarded.catalog.file);
+  again.exec('delete from token_tenants; delete from tokens');
+  again.close();
+  await guarded.catalog.startAgain();
+  expect(guarded.catalog.log.join()).toContain("the token of the catalog's owner cannot be kept");
 });
