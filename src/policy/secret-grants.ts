@@ -34,6 +34,10 @@ const governed = new Map<string, Governed>();
 const MAX_GOVERNED = 10_000;
 let index: FormIndex<Governed> | undefined;
 let version = 0;
+/** Long values of headers without a secret, which many requests have: session tokens. Valid as long as no secret is added. */
+const clean = new Set<string>();
+const MAX_CLEAN = 1_000;
+const LONG = 40;
 
 /**
  * Limits to which hosts a secret is sent from now on. A value for which several grants hold may be sent to the hosts of each.
@@ -70,6 +74,7 @@ export function grantsVersion(): number {
 /** Forgets all limits. For tests. */
 export function forgetGrants(): void {
   governed.clear();
+  clean.clear();
   index = undefined;
   version++;
 }
@@ -85,7 +90,10 @@ function govern(value: string, grants: readonly Grant[]): void {
   }
   governed.delete(value);
   governed.set(value, entry);
-  if (before === undefined && index !== undefined) addForms(index, entry);
+  if (before === undefined) {
+    if (index !== undefined) addForms(index, entry);
+    clean.clear();
+  }
   for (const [oldest] of governed) {
     if (governed.size <= MAX_GOVERNED) break;
     governed.delete(oldest);
@@ -122,12 +130,24 @@ export function checkOutgoing({ host, port, secure, path, headers, body }: Outgo
   index ??= indexed();
   const at = hostAndPort(host, port, secure);
   const check = (entry: Governed) => requireHost(entry, at);
-  let text = `${at.host}${path}`;
-  for (const name in headers) text += `\n${headers[name]}`;
-  if (body !== undefined) text += `\n${body}`;
-  index.search(text, check);
-  if (text.includes('%')) index.search(percentDecoded(text), check);
-  if (body?.includes('+')) index.search(percentDecoded(body.replaceAll('+', ' ')), check);
+  index.search(at.host + path, check);
+  if (path.includes('%')) index.search(percentDecoded(path), check);
+  for (const name in headers) {
+    const value = headers[name] as string;
+    // The signature of a request is in no other.
+    if (value.length < LONG || name === 'authorization') index.search(value, check);
+    else if (!clean.has(value) && !index.search(value, check)) keepClean(value);
+  }
+  if (body === undefined) return;
+  index.search(body, check);
+  // A space of a form is a plus sign.
+  if (/[%+]/.test(body))
+    for (const form of [body, body.replaceAll('+', ' ')]) index.search(percentDecoded(form), check);
+}
+
+function keepClean(value: string): void {
+  if (clean.size === MAX_CLEAN) clean.clear();
+  clean.add(value);
 }
 
 /**
@@ -172,5 +192,10 @@ function requireHost({ grants }: Governed, { host, port }: At): void {
 
 /** What is percent-encoded in the text, decoded; invalid sequences stay. */
 function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Some of it is not UTF-8.
+  }
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (encoded) => Buffer.from(encoded.replaceAll('%', ''), 'hex').toString());
 }

@@ -224,6 +224,36 @@ describe('a secret is not sent to another host than its own', () => {
     expect(attacker.requests).toEqual([]);
   });
 
+  it.each([
+    ['s3://b/t', { 's3.access-key-id': 'vended-id', 's3.secret-access-key': 'vended-key' }, 's3.endpoint'],
+    ['gs://b/t', { 'gcs.oauth2.token': 'vended-token' }, 'gcs.service.host'],
+    ['abfss://c@a.dfs.core.windows.net/t', { 'adls.sas-token': 'sig=vended' }, 'adls.connection-string'],
+  ])('nor are the credentials that a catalog vends for it: %s', async (location, vended, property) => {
+    await using catalog = await startFakeServer(({ path }, response) => {
+      if (!path.startsWith(TABLE_PATH)) return respondWithJson(response, { defaults: {}, overrides: {} });
+      const metadata = tableMetadata(location, `${location}/list.avro`);
+      respondWithJson(response, { 'metadata-location': 'm', metadata, config: vended });
+    });
+    const plain = plainSpec('ICEBERG', catalog.url);
+    const read = async (hosts: string[]) => {
+      inForce({ secrets: [{ ref: 'env:LEGIT_SECRET', tenants: ['acme'], hosts }] });
+      await using upstream = await openConnector(
+        {
+          ...plain,
+          properties: { [property]: attacker.url, 's3.path-style-access': 'true', 'client.region': 'eu-west-1' },
+          auth: { ...plain.auth, scheme: 'bearer', secretRef: 'env:LEGIT_SECRET' },
+        },
+        {},
+      );
+      await using reader = await upstream.openTable(TABLE);
+      await reader.liveFileCounts(7n);
+    };
+    await expect(read([hostOf(catalog)])).rejects.toEqual(denied('env:LEGIT_SECRET', hostOf(attacker)));
+    expect(attacker.requests).toEqual([]);
+    await read([hostOf(catalog), hostOf(attacker)]).catch(() => {});
+    expect(attacker.requests.length).toBeGreaterThan(0);
+  });
+
   it('but to its own', async () => {
     allowLegit();
     expect(

@@ -9,6 +9,7 @@ import type { ResolvedSpec } from '../connector-spec.ts';
 import { connectorProperties } from './auth/auth-scheme.ts';
 import type { TableAccess, VendedCredential } from './loaded-table.ts';
 import { VendedCredentials } from './vended-credentials.ts';
+import { checkVendedEndpoints } from './vended-endpoints.ts';
 
 export interface TableStorage {
   /** Defaults and overrides of the catalog's config. */
@@ -32,6 +33,8 @@ export interface TableStorage {
  * the catalog's overrides, the table's config, and vended credentials for the paths of their prefix. Keys on one level replace the whole identity of
  * the lower ones. There are two differences: only the connector chooses the worker's identity (profiles, assumed roles), and only the connector sets
  * `s3.remote-signing-enabled`.
+ *
+ * @throws PolicyError as `checkVendedEndpoints`
  */
 export function tableStorage(
   table: Pick<TableAccess, 'location' | 'config' | 'credentials'>,
@@ -52,6 +55,7 @@ export function tableStorage(
     return properties;
   };
   const own = connectorProperties(secrets.current);
+  if (hasVended || fetchCredentials) checkVendedEndpoints(secrets.current, own);
   const options = secrets.storeOptions(propertiesOf);
   const credentials =
     hasVended || fetchCredentials
