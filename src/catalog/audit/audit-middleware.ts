@@ -1,4 +1,5 @@
 import { type CallContext, ServerError, type ServerMiddlewareCall, Status } from 'nice-grpc';
+import { CLAIM_METADATA } from '../../contract/claim.ts';
 import { CodedError } from '../../errors.ts';
 import type { Refused } from '../auth/authorize-middleware.ts';
 import { permissionsFor } from '../auth/permissions.ts';
@@ -21,7 +22,7 @@ export function auditCalls(log: AuditLog, scope: AuditScope) {
     // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
   ): AsyncGenerator<Response, Response | void, undefined> {
     const served = currentCall();
-    const changes = isChange(call.method.path);
+    const changes = isChange(call.method.path) && !isOfJob(call.method.path, context);
     if (served === undefined) return yield* call.next(call.request, context);
     const event = eventOf(served, call.request, context);
     const isRecorded = changes || scope === 'all';
@@ -57,6 +58,11 @@ function isChange(method: string): boolean {
   const permissions = permissionsFor(method) ?? [];
   const isWrite = !/\/(Get|List)[A-Z]\w*$/.test(method);
   return isWrite && permissions.some((each) => each === 'operate' || each === 'administer' || each === 'platform');
+}
+
+/** Whether a worker makes the call for the job whose claim it carries. What jobs change is in their reports. */
+function isOfJob(method: string, { metadata }: CallContext): boolean {
+  return method !== END_OF_JOB && metadata.has(CLAIM_METADATA) && (permissionsFor(method) ?? []).includes('work');
 }
 
 function eventOf({ principal, tenant, method, peer }: Call, request: unknown, context: CallContext): AuditEvent {

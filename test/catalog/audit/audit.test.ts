@@ -4,10 +4,13 @@ import { Metadata } from 'nice-grpc';
 import type { Authenticate } from '../../../src/catalog/auth/authorize-middleware.ts';
 import type { Principal, Role } from '../../../src/catalog/identity/principal.ts';
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
+import { CLAIM_METADATA, formatClaim } from '../../../src/contract/claim.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
 import { waitFor } from '../../jest/wait-for.ts';
+import { SCHEMA } from '../files.ts';
 import { connectorSpec, failure, TestCatalog } from '../harness.ts';
 import { DAY, MachineClock } from '../machine-clock.ts';
 
@@ -132,8 +135,17 @@ describe('a change', () => {
     const { reconciliation } = catalog.clients;
     const job = { jobId: 'nightly' };
     await reconciliation.claimConnector({ connectorId, job, runId: 'run' }, as('wim'));
-    await reconciliation.recordJob({ job: { ...job, state: JobState.JS_RUNNING } }, as('wim'));
-    await reconciliation.endJob({ job: { ...job, state: JobState.JS_SUCCEEDED }, connectorId }, as('wim'));
+    const claimed = {
+      metadata: Metadata({ who: 'wim', [CLAIM_METADATA]: formatClaim({ connectorId, epoch: 1, runId: 'run' }) }),
+    };
+    await reconciliation.recordJob({ job: { ...job, state: JobState.JS_RUNNING } }, claimed);
+    const { catalogs, namespaces, tables } = catalog.clients;
+    const { catalogId } = await catalogs.createCatalog({ catalog: { displayName: 'main' } }, as('ada'));
+    const { namespaceId } = await namespaces.createNamespace({ namespace: { catalogId, path: ['fx'] } }, as('ada'));
+    const table = { namespaceId, name: 't', format: TableFormat.TABLE_FORMAT_ICEBERG, schema: SCHEMA };
+    const { tableId } = await tables.createTable({ table }, as('ada'));
+    await tables.putTableSchema({ tableId, schema: { ...SCHEMA, schemaId: 1 } }, claimed);
+    await reconciliation.endJob({ job: { ...job, state: JobState.JS_SUCCEEDED }, connectorId }, claimed);
     const ofWorker = await events({ subject: 'wim' });
     expect(ofWorker).toMatchObject([{ method: 'reconciler.internal.v1.Reconciliation/EndJob', resource: 'nightly' }]);
   });

@@ -8,9 +8,9 @@ import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { JobState } from '../src/generated/reconciler/v1/jobs.ts';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 
-import { SyntheticStack } from '../test/synthetic/synthetic-stack.ts';
+import { SyntheticStack } from '../../test/synthetic/synthetic-stack.ts';
 
 const { values: options } = parseArgs({
   options: {
