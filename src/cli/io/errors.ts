@@ -94,7 +94,9 @@ function describeCall({ cause: error, address, tokenSource }: CallError): Failur
   if (isUnanswered(error)) {
     return {
       message: `no catalog service answers at ${address}${reasonOf(error.details)}`,
-      hint: 'start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS',
+      hint:
+        TLS_HINTS.find(([found]) => found.test(error.details))?.[1] ??
+        'start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS',
       exitCode: EXIT.UNREACHABLE,
     };
   }
@@ -105,9 +107,26 @@ function describeCall({ cause: error, address, tokenSource }: CallError): Failur
   };
 }
 
+/** What to do about a failed TLS handshake. */
+const TLS_HINTS: [RegExp, string][] = [
+  [
+    /alert certificate required|alert bad certificate|alert handshake failure/,
+    'the service asks for a certificate: set RECONCILER_CLIENT_CERT and RECONCILER_CLIENT_KEY',
+  ],
+  [
+    /self-signed certificate|unable to (verify|get) .*(certificate|issuer)/,
+    "set RECONCILER_CA to the PEM file of the authority that signed the service's certificate",
+  ],
+  [
+    /Hostname\/IP does not match/,
+    "use an address that is in the service's certificate: a host name or an IP address of its subjectAltName",
+  ],
+];
+
 /** Why there is no connection, in parentheses; empty if gRPC has no reason. */
 function reasonOf(details: string): string {
   if (/:wrong version number:/.test(details)) return ' with TLS: what listens there does not use it';
+  if (/alert certificate required/.test(details)) return ' without a certificate of the client';
   const why = details
     .replace(/^.*Last error: (Error: )?/, '')
     .replace(/\.?\s*Resolution note:[\s\S]*$/, '')
