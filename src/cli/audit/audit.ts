@@ -9,8 +9,8 @@ import type { Column } from '../io/table-printer.ts';
 
 const HELP = `
 An admin sees the events of its tenant (see --tenant). --platform shows those
-that belong to no tenant: of tenants and tokens, and of callers that were not
-known. It needs the role platform.
+that belong to no tenant, such as changes of tenants, and calls without a valid
+token. It needs the role platform.
 
 Examples:
   $ reconciler audit
@@ -32,7 +32,7 @@ interface AuditOptions {
 const COLUMNS: Column<AuditEvent>[] = [
   { title: 'AT', value: (e) => time(e.at) },
   { title: 'SUBJECT', value: (e) => e.subject || NONE, min: 8 },
-  { title: 'CALL', value: (e) => e.method.slice(e.method.lastIndexOf('/') + 1), min: 12 },
+  { title: 'CALL', value: (e) => e.method.slice(e.method.lastIndexOf('/') + 1) },
   { title: 'RESOURCE', value: (e) => e.resource || NONE, min: 12 },
   { title: 'RESULT', value: resultText, tone: resultTone, min: 8 },
   { title: 'FIELDS', value: (e) => e.fields.join(', ') || NONE, weight: 3, min: 8 },

@@ -9,10 +9,10 @@ import { untilStopped } from '../io/signals.ts';
 
 const HELP = `
 It shows a code and the address of a page of the provider, where you confirm the
-code in any browser. The provider's tokens are stored below ~/.config/reconciler,
-in a file that only you can read, for this catalog service, and are renewed when
-they expire. \`reconciler logout\` deletes them. The catalog service must accept
-the provider (RECONCILER_OIDC).
+code in any browser. The tokens are for this catalog service, which must accept
+the provider (RECONCILER_OIDC). They are stored in ~/.config/reconciler, in a file
+that only you can read, and are renewed before they expire. \`reconciler logout\`
+deletes them.
 
 Examples:
   $ reconciler login --issuer https://login.example.com --client-id reconciler \\

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { loginToken } from '../../../src/catalog-client/login/login-token.ts';
+import { TestCatalog } from '../../catalog/harness.ts';
 import { waitFor } from '../../jest/wait-for.ts';
 import { runCli } from '../harness.ts';
 import { OidcServer } from './oidc-server.ts';
@@ -14,12 +15,13 @@ let provider: OidcServer;
 let folder: string;
 let file: string;
 beforeAll(async () => {
-  // The provider warns about settings that are only for tests.
-  for (const method of ['info', 'warn'] as const) jest.spyOn(console, method).mockImplementation(() => {});
+  jest.spyOn(console, 'warn').mockImplementation(() => {});
   provider = await OidcServer.start();
 });
 afterAll(async () => provider[Symbol.asyncDispose]());
 beforeEach(() => {
+  // The provider warns about settings that are only for tests.
+  for (const method of ['info', 'warn'] as const) jest.spyOn(console, method).mockImplementation(() => {});
   provider.tokenSeconds = 3600;
   folder = mkdtempSync(join(tmpdir(), 'login-'));
   file = join(folder, 'reconciler', 'logins', '127.0.0.1_7460.json');
@@ -109,11 +111,23 @@ describe('reconciler login', () => {
   });
 
   it('is used by commands, and forgotten by `logout`', async () => {
-    await logIn();
-    // Nothing listens at this address: only where the token is from is of interest.
-    const whoami = await runCli(['logout'], env());
-    expect(whoami).toMatchObject({ code: 0, stdout: `logged out of the catalog service ${ADDRESS}\n` });
-    expect(await runCli(['logout'], env())).toMatchObject({ code: 0, stdout: `there was no login for ${ADDRESS}\n` });
+    const { issuer } = provider;
+    const roles = { rolesClaim: 'roles', roleMap: { 'data-admins': 'admin' as const } };
+    const accepted = { issuer, audience: AUDIENCE, algorithms: ['RS256' as const], tenantClaim: 'tenant', ...roles };
+    await using catalog = await TestCatalog.start({ authenticate: { issuers: [accepted] } });
+    const at = { ...env(), RECONCILER_ADDRESS: catalog.address, RECONCILER_DATA_DIR: '/absent' };
+    const address = ['--address', catalog.address];
+    await logIn(...address);
+    const { code, stdout } = await runCli(['token', 'whoami'], at);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^subject +ada\nissuer +${issuer}\nroles +admin\ntenants +default\n`));
+    expect(stdout).toMatch(/^token from +`?.*reconciler login`?$/m);
+    expect(await runCli(['logout'], at)).toMatchObject({
+      code: 0,
+      stdout: `logged out of the catalog service ${catalog.address}\n`,
+    });
+    expect(await runCli(['token', 'whoami'], at)).toMatchObject({ code: 1 });
+    expect((await runCli(['logout'], at)).stdout).toBe(`there was no login for ${catalog.address}\n`);
   });
 
   it('names what is wrong', async () => {

@@ -52,6 +52,7 @@ export class OidcServer implements AsyncDisposable {
           }),
         },
       },
+      extraTokenClaims: () => ({ roles: ['data-admins'], tenant: 'default' }),
       issueRefreshToken: () => true,
       cookies: { keys: ['a key of this test'] },
     });
