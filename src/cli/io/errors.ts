@@ -2,6 +2,7 @@ import { ClientError, Status } from 'nice-grpc-common';
 import { TokenError } from '../../catalog-client/token-error.ts';
 import { CodedError } from '../../errors.ts';
 import { withNames } from './known-names.ts';
+import { tlsProblem } from './tls-problem.ts';
 
 /** Shell exit codes. */
 export const EXIT = {
@@ -92,11 +93,11 @@ export function describeFailure(error: unknown): Failure {
 function describeCall({ cause: error, address, tokenSource }: CallError): Failure {
   const code = Status[error.code];
   if (isUnanswered(error)) {
+    const problem = tlsProblem(error.details, address);
+    if (problem) return { ...problem, exitCode: EXIT.UNREACHABLE };
     return {
       message: `no catalog service answers at ${address}${reasonOf(error.details)}`,
-      hint:
-        TLS_HINTS.find(([found]) => found.test(error.details))?.[1] ??
-        'start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS',
+      hint: 'start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS',
       exitCode: EXIT.UNREACHABLE,
     };
   }
@@ -107,26 +108,8 @@ function describeCall({ cause: error, address, tokenSource }: CallError): Failur
   };
 }
 
-/** What to do about a failed TLS handshake. */
-const TLS_HINTS: [RegExp, string][] = [
-  [
-    /alert certificate required|alert bad certificate|alert handshake failure/,
-    'the service asks for a certificate: set RECONCILER_CLIENT_CERT and RECONCILER_CLIENT_KEY',
-  ],
-  [
-    /self-signed certificate|unable to (verify|get) .*(certificate|issuer)/,
-    "set RECONCILER_CA to the PEM file of the authority that signed the service's certificate",
-  ],
-  [
-    /Hostname\/IP does not match/,
-    "use an address that is in the service's certificate: a host name or an IP address of its subjectAltName",
-  ],
-];
-
 /** Why there is no connection, in parentheses; empty if gRPC has no reason. */
 function reasonOf(details: string): string {
-  if (/:wrong version number:/.test(details)) return ' with TLS: what listens there does not use it';
-  if (/alert certificate required/.test(details)) return ' without a certificate of the client';
   const why = details
     .replace(/^.*Last error: (Error: )?/, '')
     .replace(/\.?\s*Resolution note:[\s\S]*$/, '')

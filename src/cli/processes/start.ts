@@ -136,6 +136,8 @@ function nextSteps(dataDir: string, stack: Running, { jobId }: ReconcileJob, tab
     '\nRun the same stack until Ctrl-C:',
     `  reconciler up${option}`,
     'Then explore the data in another terminal:',
+    // It leads to the address and to the token.
+    ...(option === '' ? [] : [`  export RECONCILER_DATA_DIR=${shellWord(dataDir)}`]),
     ...commands,
     'This run in the Temporal UI:',
     `  ${workflowLink(uiOfStack(stack), jobId)}`,
