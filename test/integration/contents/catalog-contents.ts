@@ -1,8 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 
-/** The tables that a dry run writes: its own record, its failures, its list of changes, and its idempotency key. */
-const OWN = ['jobs', 'job_runs', 'job_failures', 'job_changes', 'idempotency_keys'];
+/**
+ * The tables that a dry run writes: its own record, its failures, its list of changes, its idempotency key, and what it could mark as missing.
+ * And what any call may write: when a token was used, and events of the audit.
+ */
+const OWN = [
+  ...['jobs', 'job_runs', 'job_failures', 'job_changes', 'idempotency_keys', 'missing_counts'],
+  ...['tokens', 'audit_events'],
+];
 /** Which job and run have claimed a connector, and how often. */
 const CLAIM = ['claim_epoch', 'claim_run_id'];
 
