@@ -3,11 +3,11 @@ import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 
 /**
  * The tables that a dry run writes: its own record, its failures, its list of changes, its idempotency key, and what it could mark as missing.
- * And what any call may write: when a token was used, and events of the audit.
+ * And what changes by itself: when a token was used, events of the audit, and the clock.
  */
 const OWN = [
   ...['jobs', 'job_runs', 'job_failures', 'job_changes', 'idempotency_keys', 'missing_counts'],
-  ...['tokens', 'audit_events'],
+  ...['tokens', 'audit_events', 'clock_periods'],
 ];
 /** Which job and run have claimed a connector, and how often. */
 const CLAIM = ['claim_epoch', 'claim_run_id'];
