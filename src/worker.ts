@@ -86,6 +86,12 @@ export async function startWorker(options: {
   const { address, dataDir, workerPolicy: file } = config;
   const policy = workerPolicy({ file, address, dataDir });
   usePolicy(policy, currentTenant);
+  if (file === undefined && !policy.allowsLocalFiles) {
+    logger.warn(
+      `this worker has no policy, and its catalog is on another machine (${address}): connectors can use none of its secrets and identities, and no ` +
+        'private address. Set RECONCILER_WORKER_POLICY to allow some',
+    );
+  }
   const { namespace } = temporalSettings();
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];

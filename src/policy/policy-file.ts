@@ -62,7 +62,9 @@ export function readPolicyFile(path: string): PolicyFile {
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const { issues } = parsed.error;
+  // A misspelled key is the reason that another one is missing.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   const place = issue?.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
   throw wrong(`${place ? place.replace(/^\./, '') : 'the policy'}: ${issue?.message}`);
 }

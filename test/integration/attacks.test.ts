@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { WorkflowFailedError } from '@temporalio/client';
-import { AuthScheme, Connector, ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { AuthScheme, Connector, ConnectorKind, ReconcilePolicy } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type FakeServer, respondWithJson, startFakeServer } from '../connectors/rest/fake-server.ts';
+import { QueueWorkers } from './stack/queue-workers.ts';
 import { RunningStack } from './stack/running-stack.ts';
 
 const SECRET = 'the-legit-secret-42';
@@ -43,7 +44,7 @@ const validated = (stack: RunningStack, value: Connector) =>
   stack.catalog.connectors.validateConnector({ target: { $case: 'connector', value } });
 
 /** The inputs of the workflows that validated, and of their activities. */
-async function inputs(stack: RunningStack): Promise<object[]> {
+async function inputs(stack: RunningStack): Promise<{ taskQueue?: string }[]> {
   const all: object[] = [];
   for await (const { workflowId, runId, type } of stack.temporal.workflow.list()) {
     if (type !== 'validateConnector') continue;
@@ -86,6 +87,23 @@ describe('a stack without a policy', () => {
     expect(legit.requests[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
   });
 
+  it('has a worker beside it that uses nothing of its own, because it reaches the catalog by the network', async () => {
+    // An address of this machine which does not look like one.
+    const env = { RECONCILER_ADDRESS: stack.address.replace('127.0.0.1', '0.0.0.0'), LAKE_TOKEN: SECRET };
+    await using _ = await QueueWorkers.start(stack, { queue: 'elsewhere', workers: 1, env });
+    const summaryOf = async (connector: Connector) =>
+      (await validated(stack, { ...connector, policy: ReconcilePolicy.create({ taskQueue: 'elsewhere' }) })).summary;
+    expect(await summaryOf(connectorTo(legit.url, AuthScheme.AUTH_SCHEME_BEARER, 'env:LAKE_TOKEN'))).toMatch(
+      /env:LAKE_TOKEN: the worker has no policy.*0\.0\.0\.0.*RECONCILER_WORKER_POLICY/,
+    );
+    expect(await summaryOf(connectorTo(legit.url, AuthScheme.AUTH_SCHEME_NONE, ''))).toMatch(
+      /does not connect to 127\.0\.0\.1: .*networks\.allow/,
+    );
+    const folder = connectorTo(`file://${stack.dataDir}`, AuthScheme.AUTH_SCHEME_NONE, '');
+    expect(await summaryOf(folder)).toMatch(/this worker may read no local files.*RECONCILER_LOCAL_ROOTS/);
+    expect(legit.requests).toEqual([]);
+  });
+
   it('has no workflow whose input is a connector', async () => {
     const evil = connectorTo(attacker.url, AuthScheme.AUTH_SCHEME_BEARER, 'env:LAKE_TOKEN');
     const connectorJson = JSON.stringify(Connector.toJSON(evil));
@@ -107,7 +125,9 @@ describe('a stack without a policy', () => {
     expect(legit.requests[0]?.path).toContain('planted-in-the-uri');
     const drafts = (await inputs(stack)).filter((input) => !('connectorJson' in input));
     expect(drafts.length).toBeGreaterThan(2);
-    for (const input of drafts) expect(input).toEqual({ draftId: expect.stringMatching(/^draft_/) });
+    for (const { taskQueue: _, ...input } of drafts) {
+      expect(input).toEqual({ draftId: expect.stringMatching(/^draft_/) });
+    }
   });
 });
 

@@ -25,6 +25,7 @@ it.each([
   [[], 'the policy: Invalid input'],
   [{ secret: [] }, 'the policy: Unrecognized key: "secret"'],
   [{ secrets: [{ ref: 'env:A', tenants: ['a'], host: ['x'] }] }, 'secrets[0]: Unrecognized key: "host"'],
+  [{ secrets: [{ ref: 'env:A', tenant: ['a'] }] }, 'secrets[0]: Unrecognized key: "tenant"'],
   [{ networks: { allowed: [] } }, 'networks: Unrecognized key: "allowed"'],
   [{ secrets: [{ ref: 'env:A' }] }, 'secrets[0].tenants: '],
   [{ secrets: [{ ref: 'env:A', tenants: [] }] }, 'secrets[0].tenants: has no tenant'],
