@@ -55,6 +55,21 @@ const TEMPORAL = ['cli', 'worker', 'contract', 'workflows', 'activities', 'tempo
 const MAX_FILES_PER_FOLDER = 20;
 const SQL = /\.(selectFrom|insertInto|updateTable|deleteFrom|replaceInto)\('|(?<![.\w])sql[<`]|from 'better-sqlite3/;
 
+/**
+ * The files that send requests to upstreams or connect to them. Each calls `checkRequest`, or is what this relies on; any other would bypass the worker's
+ * policy.
+ */
+const SENDERS = [
+  'activities/alerts/post-webhook.ts',
+  'connectors/rest/http-exchange.ts',
+  'storage/aws/proxied-sender.ts',
+  'storage/http/send-request.ts',
+  'storage/proxy/connections.ts',
+  'storage/proxy/tunnel-agent.ts',
+];
+const SEND =
+  /https?\)?\.request\(|[^.#\w]fetch\(|new NodeHttpHandler\(|\b(net|tls)\.(connect|createConnection)\(|new https?\.Agent\(/;
+
 /** The only file that begins transactions: it checks the claims of jobs. */
 const WRITE = 'catalog/store/database/transaction.ts';
 const BEGIN = /\.transaction\(\)/;
@@ -132,6 +147,8 @@ function violations(src: string): string[] {
     }
     if (part === 'catalog' && file !== WRITE && BEGIN.test(source))
       complain('transactions that write begin with write()');
+    if (!['cli', 'stack'].includes(part) && !SENDERS.includes(file) && SEND.test(source))
+      complain('requests are sent by one of the files that check them');
     for (const name of packages) {
       if (name.startsWith('@temporalio/') && !TEMPORAL.includes(part)) complain(`${part} must not import ${name}`);
     }
@@ -196,6 +213,8 @@ describe('the layout', () => {
     ['catalog/store/jobs/a.ts', "db.selectFrom('jobs')", undefined],
     ['catalog/jobs/a.ts', 'db.transaction().execute(work)', 'transactions that write begin with write()'],
     ['catalog/jobs/a.ts', 'trx: Kysely<Schema>', 'a handle of the database is Scoped or AllTenants'],
+    ['storage/a.ts', "await fetch('https://a');", 'requests are sent by one of the files that check them'],
+    ['connectors/a.ts', 'http.request(options)', 'requests are sent by one of the files that check them'],
     ['cli/a.ts', "import type { A } from './a.ts';", 'circle: cli/a.ts -> cli/a.ts'],
     ['new/a.ts', "import '../names.ts';", 'no layer for new'],
   ])('%s: %s', (file, code, expected) => {

@@ -286,6 +286,12 @@ describe('a secret is not sent to another host than its own', () => {
     expect(legit.requests).toEqual([]);
   });
 
+  it('nor does a tenant for which the worker does not work, even without a secret', async () => {
+    inForce({ tenants: ['acme'] }, { tenant: 'rival' });
+    expect(await attempt({ uri: legit.url })).toEqual(denied('this worker works only for acme, not for tenant rival'));
+    expect(legit.requests).toEqual([]);
+  });
+
   it.each(['LEGIT_HOOK_URL', 'LEGIT_HOOK_KEY'])('nor does a webhook: %s', async (name) => {
     allowLegit();
     const resolve = (reference: string) => resolveConnectorReference(reference, 'alerts', {});

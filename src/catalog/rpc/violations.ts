@@ -28,7 +28,7 @@ export const MAX_NAME = 1024;
 const MAX_PATH = 8192;
 const MAX_MAP_ENTRIES = 1000;
 const MAX_MAP_VALUE = 64 * 1024;
-/** The largest catalog, namespace or connector. Temporal refuses inputs of 2 MB, and a validation has a connector as its input. */
+/** The largest catalog, namespace or connector. */
 const MAX_RESOURCE_BYTES = 1024 * 1024;
 const MIN_TIME = Date.parse('0001-01-01T00:00:00Z');
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z');
