@@ -17,10 +17,10 @@ import { type BindingColumns, difference, rebind } from '../tables/binding-colum
 import { putSchema } from '../tables/table-schemas.ts';
 import {
   dropContents,
-  findTableRow,
   getTable,
   getTableRow,
   insertFreeTable,
+  isTableId,
   newContents,
   type StoredTable,
   tableMessage,
@@ -61,7 +61,7 @@ export async function ensureTable(db: Db, request: EnsureTableRequest): Promise<
 
 /** @throws CodedError ABORTED if the reserved id cannot be, or has not become, that of the table */
 async function requireReserved(db: Db, { tableId, name }: EnsureTableRequest, id: string | undefined): Promise<void> {
-  if (id === undefined ? (await findTableRow(db, tableId)) === undefined : id === tableId) return;
+  if (id === undefined ? !(await isTableId(db, tableId)) : id === tableId) return;
   throw new CodedError(
     'ABORTED',
     `table '${name}' was created, or bound to its upstream table, by another call meanwhile: ingest it again`,

@@ -18,7 +18,7 @@ import { jsonMap } from '../database/json.ts';
 import { bytesOf, readCut } from '../database/page-cut.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
-import type { Scoped } from '../database/scoped.ts';
+import type { AllTenants, Scoped } from '../database/scoped.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
 import {
@@ -113,7 +113,11 @@ const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents
 function select(db: Kysely<Schema>, tenant: string) {
   return db
     .selectFrom('tables')
-    .innerJoin('namespaces', 'namespaces.namespace_id', 'tables.namespace_id')
+    .innerJoin('namespaces', (join) =>
+      join
+        .onRef('namespaces.namespace_id', '=', 'tables.namespace_id')
+        .onRef('namespaces.tenant_id', '=', 'tables.tenant_id'),
+    )
     .leftJoin('bindings', 'bindings.object_id', 'tables.table_id')
     .selectAll('tables')
     .select(['namespaces.path_key', ...BINDING_COLUMNS])
@@ -138,6 +142,12 @@ export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
 
 export async function findTableRow(db: Db, id: string): Promise<StoredTable | undefined> {
   return (await byId(db, db.tenant, id))[0];
+}
+
+/** Whether a table of any tenant has the id: ids are unique over all of them. */
+export async function isTableId(db: AllTenants, id: string): Promise<boolean> {
+  const query = db.selectFrom('tables').select('table_id').where('table_id', '=', id);
+  return (await query.executeTakeFirst()) !== undefined;
 }
 
 /** @throws CodedError NOT_FOUND */

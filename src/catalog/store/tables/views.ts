@@ -63,7 +63,11 @@ function columnsOf(upstream: TableUpstream) {
 function select(db: Db) {
   return db
     .selectFrom('views')
-    .innerJoin('namespaces', 'namespaces.namespace_id', 'views.namespace_id')
+    .innerJoin('namespaces', (join) =>
+      join
+        .onRef('namespaces.namespace_id', '=', 'views.namespace_id')
+        .onRef('namespaces.tenant_id', '=', 'views.tenant_id'),
+    )
     .leftJoin('bindings', 'bindings.object_id', 'views.view_id')
     .selectAll('views')
     .select(['namespaces.path_key', ...BINDING_COLUMNS])
