@@ -56,7 +56,8 @@ async function bundleWorkflows() {
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
   const options = {
     workflowsPath: workflows,
-    workflowInterceptorModules: [join(src, 'workflows', 'tracing.ts')],
+    // As in worker.ts.
+    workflowInterceptorModules: ['tracing.ts', 'tenant.ts'].map((file) => join(src, 'workflows', file)),
     logger: new DefaultLogger('WARN'),
   };
   const failureConverterPath = join(src, 'temporal', 'encoded-failures.cjs');

@@ -10,6 +10,7 @@ import { createControlActivities, createIngestActivities, createScanActivities }
 import { activityFields } from './activities/runtime/activity-fields.ts';
 import { connectorPool } from './activities/runtime/connector-pool.ts';
 import type { ActivityDeps } from './activities/runtime/deps.ts';
+import { inTenant } from './activities/runtime/in-tenant.ts';
 import { ProgressReports } from './activities/runtime/progress-reports.ts';
 import { rateLimiters } from './activities/runtime/rate-limiter.ts';
 import type { CatalogAccess } from './catalog-client/access.ts';
@@ -44,7 +45,8 @@ const MAX_SCANS = 16;
 /** `ServingStatus.SERVING` of grpc.health.v1; nice-grpc-server-health does not export the enum. */
 const SERVING = 1;
 
-const INTERCEPTORS = { activity: [observeActivities(activityFields)] };
+const WORKFLOW_INTERCEPTORS = ['./workflows/tracing.ts', './workflows/tenant.ts'];
+const INTERCEPTORS = { activity: [observeActivities(activityFields), inTenant] };
 
 export interface RunningWorker {
   /** The task queues that it polls. */
@@ -308,7 +310,7 @@ function workflowCode(encodesFailures: boolean): Partial<WorkerOptions> {
   if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
   return {
     workflowsPath: pathOf('./workflows/index.ts'),
-    interceptors: { ...INTERCEPTORS, workflowModules: [pathOf('./workflows/tracing.ts')] },
+    interceptors: { ...INTERCEPTORS, workflowModules: WORKFLOW_INTERCEPTORS.map(pathOf) },
   };
 }
 

@@ -25,8 +25,8 @@ export async function beginJob(deps: ActivityDeps, input: BeginInput): Promise<B
     continued,
   });
   if ('waitsFor' in claim) return { connector, waitsFor: claim.waitsFor };
-  const { epoch } = claim;
-  const begun = { connector, ...claim };
+  const { epoch, taskQueue, ...held } = claim;
+  const begun = { connector: { ...connector, taskQueue: connector.taskQueue ?? taskQueue }, epoch, ...held };
   if (hasDestination) return begun;
   try {
     const { dryRun } = request;

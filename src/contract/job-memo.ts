@@ -19,6 +19,7 @@ export function jobMemo(
     connector: connector.name,
     connectorId: connector.id,
     trigger: triggerOf(request),
+    ...(request.tenant ? { tenant: request.tenant } : {}),
     ...(retryOf ? { retryOf } : {}),
     request: truncate(JSON.stringify(request), MAX_REQUEST),
   };

@@ -22,6 +22,8 @@ export interface ReconcileRequest {
   allowMissing?: boolean;
   /** Only the tables and views that failed in this job. */
   retryOf?: string;
+  /** Whose connector it is. Absent: the default tenant's, or that of the worker's token. */
+  tenant?: string;
   /** What started it; absent if it was started by hand. */
   trigger?: 'manual' | 'schedule' | 'retry';
 }
@@ -99,6 +101,8 @@ export interface ValidateRequest {
   draftId?: string;
   /** The connector's own, if it names one. */
   taskQueue?: string;
+  /** As in `ReconcileRequest`. */
+  tenant?: string;
 }
 
 export interface ValidateResult {
@@ -119,6 +123,8 @@ export interface AlertRequest {
   failedJobId?: string;
   /** The connector's own, if it names one. */
   taskQueue?: string;
+  /** As in `ReconcileRequest`; a child of the job's workflow learns it from that. */
+  tenant?: string;
 }
 
 /** Id of the workflow that sends a job's alert. It is unique per job, so that an alert is sent once, whoever starts it. */

@@ -1,5 +1,6 @@
 import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common';
 import type { ReconcileRequest } from './job.ts';
+import { DEFAULT_TENANT } from './tenant.ts';
 
 /**
  * Search attributes of reconcile workflows, so that the Temporal UI can list the runs of one connector. They must be registered before a
@@ -43,7 +44,7 @@ export function attributesAtStart(
 ): SearchAttributePair[] {
   return [
     { key: SEARCH_ATTRIBUTES.connector, value: connectorName },
-    { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
+    { key: SEARCH_ATTRIBUTES.tenant, value: request.tenant ?? DEFAULT_TENANT },
     { key: SEARCH_ATTRIBUTES.mode, value: request.full ? 'full' : 'incremental' },
     { key: SEARCH_ATTRIBUTES.trigger, value: triggerOf(request) },
     { key: SEARCH_ATTRIBUTES.dryRun, value: request.dryRun ?? false },

@@ -13,11 +13,14 @@ const MAX_RECONNECT_MS = 5_000;
 /**
  * Connects a Temporal client as the standard `TEMPORAL_*` variables and profiles specify.
  *
+ * @param ofTenant the namespace of a tenant that has its own, instead of the one that they specify
  * @param codec encrypts payloads that are sent and decrypts those that are received
  * @throws TemporalUnreachable that names the address; INVALID_ARGUMENT if the settings cannot be read
  */
-export async function connectTemporal(codec?: PayloadCodec): Promise<Client> {
-  const { connectionOptions, namespace } = temporalSettings();
+export async function connectTemporal(codec?: PayloadCodec, ofTenant?: string): Promise<Client> {
+  const settings = temporalSettings();
+  const { connectionOptions } = settings;
+  const namespace = ofTenant ?? settings.namespace;
   try {
     // gRPC would send requests for this machine to the proxy of `http_proxy` too.
     const isHere = isThisMachine(`http://${connectionOptions.address ?? DEFAULT_ADDRESS}`);

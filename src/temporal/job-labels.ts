@@ -44,11 +44,13 @@ export async function jobLabels(
 }
 
 /**
- * Jobs that people wait for go before scheduled ones, and connectors take turns. The job's activities inherit both. Without a server setting,
+ * Jobs that people wait for go before scheduled ones, and tenants take turns; so do the connectors of the default tenant, which often is the only one. The
+ * job's activities inherit both. Without a server setting,
  * Temporal ignores the fairness key (docs/operations.md).
  */
-function jobPriority({ trigger }: ReconcileRequest, connector: { id: string }) {
-  return { priorityKey: trigger === 'schedule' ? SCHEDULED_PRIORITY : INTERACTIVE_PRIORITY, fairnessKey: connector.id };
+function jobPriority({ trigger, tenant }: ReconcileRequest, connector: { id: string }) {
+  const priorityKey = trigger === 'schedule' ? SCHEDULED_PRIORITY : INTERACTIVE_PRIORITY;
+  return { priorityKey, fairnessKey: tenant ?? connector.id };
 }
 
 function summary({ full, dryRun }: ReconcileRequest): string {

@@ -20,6 +20,7 @@ import {
   UNREADABLE,
 } from '../contract/schedule-control.ts';
 import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
+import { namedTenant } from '../contract/tenant.ts';
 import { parseCron } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
 import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
@@ -145,7 +146,12 @@ async function describe(client: Client, scheduleId: string): Promise<ScheduleDes
 
 async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: string): Promise<ScheduleOptions> {
   const { connector, intervalSeconds, offsetSeconds, cron, jitterSeconds, pausedBecause } = desired;
-  const request: ReconcileRequest = { connector: connector.id, connectorName: connector.name, trigger: 'schedule' };
+  const request: ReconcileRequest = {
+    connector: connector.id,
+    connectorName: connector.name,
+    ...namedTenant(desired.tenant),
+    trigger: 'schedule',
+  };
   const labels = await jobLabels(client, request, connector, { uiBase });
   const action: JobAction = {
     type: 'startWorkflow',

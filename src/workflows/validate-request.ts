@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { ReconcileRequest, ReconcileScope, SnapshotSelection } from '../contract/job.ts';
 import { tooLong } from '../contract/request-length.ts';
+import { TENANT_ID } from '../contract/tenant.ts';
 
 /** What a key may contain. */
 interface Rule {
@@ -44,6 +45,7 @@ const REQUEST: Record<keyof ReconcileRequest, Rule> = {
   dryRun: flag,
   allowMissing: flag,
   retryOf: name,
+  tenant: { is: 'the id of a tenant', holds: (value) => isText(value) && TENANT_ID.test(value as string) },
   trigger: oneOf('manual', 'schedule', 'retry'),
 };
 

@@ -14,19 +14,25 @@ export async function claimConnector(
   record: JobRecord,
   request: ReconcileRequest,
   { runId, continued }: { runId: string; continued: boolean },
-): Promise<(Required<Pick<BegunJob, 'epoch'>> & Pick<BegunJob, 'unverifiedSinceMs'>) | { waitsFor: string }> {
+): Promise<
+  | (Required<Pick<BegunJob, 'epoch'>> & Pick<BegunJob, 'unverifiedSinceMs'> & { taskQueue?: string })
+  | { waitsFor: string }
+> {
   const { connectorId, jobId } = record;
   const job = toReconcileJob(record, request);
   let deadHolderJobId = '';
   for (;;) {
-    const { holderJobId, epoch, unverifiedSince } = await catalog.reconciliation.claimConnector({
+    const { holderJobId, epoch, unverifiedSince, taskQueue } = await catalog.reconciliation.claimConnector({
       connectorId,
       job,
       runId,
       deadHolderJobId,
       continued,
     });
-    if (holderJobId === jobId) return { epoch: Number(epoch), unverifiedSinceMs: unverifiedSince?.getTime() };
+    if (holderJobId === jobId) {
+      const own = taskQueue ? { taskQueue } : {};
+      return { epoch: Number(epoch), unverifiedSinceMs: unverifiedSince?.getTime(), ...own };
+    }
     // Each job ahead that is dead is passed over by one call; the catalog removes it.
     if (holderJobId === deadHolderJobId || (await jobs.describe(holderJobId)) === 'RUNNING')
       return { waitsFor: holderJobId };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { namedTenant } from '../../contract/tenant.ts';
 import { CodedError } from '../../errors.ts';
 import {
   type Connector,
@@ -17,6 +18,7 @@ import { deleteDraft, insertDraft } from '../store/connectors/drafts.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import { write } from '../store/database/transaction.ts';
+import { taskQueueOfTenant } from '../store/tenants/tenants.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
@@ -140,7 +142,11 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (target.$case === 'connectorId') {
         checkIds({ connector_id: target.value });
         const stored = await store.resolveConnector(db, target.value);
-        return (await jobs()).validate({ connectorId: stored.connectorId, taskQueue: taskQueueOf(stored) });
+        return (await jobs()).validate({
+          connectorId: stored.connectorId,
+          taskQueue: taskQueueOf(stored) ?? (await taskQueueOfTenant(db)),
+          ...namedTenant(db.tenant),
+        });
       }
       // A connector that is not stored need not have a name.
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });

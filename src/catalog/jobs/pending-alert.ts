@@ -1,5 +1,7 @@
+import { namedTenant } from '../../contract/tenant.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { alertStarted, pendingAlert } from '../store/connectors/alerts.ts';
+import { taskQueueOfTenant } from '../store/tenants/tenants.ts';
 
 /**
  * Starts the delivery of a connector's last alert, unless the workflow of its job still runs and does so, or has done so: there is one
@@ -14,7 +16,11 @@ export async function sendPendingAlert(
   try {
     const control = await jobs();
     if ((await control.describe(alert.jobId)) === 'RUNNING') return;
-    await control.alert(alert);
+    await control.alert({
+      ...alert,
+      taskQueue: alert.taskQueue ?? (await taskQueueOfTenant(db)),
+      ...namedTenant(db.tenant),
+    });
     await alertStarted(db, connectorId, alert.jobId);
   } catch (err) {
     logger.warn({ job: alert.jobId, err }, 'the alert of a job cannot be sent; retrying in half a minute');

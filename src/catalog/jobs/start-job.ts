@@ -2,6 +2,7 @@ import { captureModeToProto } from '../../contract/capture-options-proto.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
 import { tooLong } from '../../contract/request-length.ts';
+import { namedTenant } from '../../contract/tenant.ts';
 import { CodedError } from '../../errors.ts';
 import {
   type Connector,
@@ -67,7 +68,8 @@ export function createJobStarter(deps: ServiceDeps, starting: Starting): JobStar
           const first = await findCreatedResource(trx, scope, idempotencyKey, hash);
           const known = first === undefined || dead.has(first) ? undefined : await store.findJob(trx, first);
           if (known) return { job: known, existing: true, joined: false };
-          const { connector, request, retryOf } = await prepare(trx);
+          const { connector, request: asked, retryOf } = await prepare(trx);
+          const request = { ...asked, ...namedTenant(db.tenant) };
           refuseInactive(connector);
           if (excess) throw excess;
           // A waiting job has not claimed the connector yet, so it will scan the current state of the upstream.

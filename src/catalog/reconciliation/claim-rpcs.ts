@@ -22,6 +22,7 @@ import type { Scoped } from '../store/database/scoped.ts';
 import { write } from '../store/database/transaction.ts';
 import { insertRun, isKnownRun, latestRun } from '../store/jobs/job-runs.ts';
 import { findJob, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { taskQueueOfTenant } from '../store/tenants/tenants.ts';
 import { checkRecord } from './check-record.ts';
 
 const ALERT_TYPES = {
@@ -94,16 +95,18 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       // A job that has begun before goes on as it began.
       const full = given.full || (unverifiedSince !== undefined && given.startedAt === undefined);
       const after = await putJob(trx, { ...given, connectorId, state, full }, { anew });
-      return { before, after, claimed: { ...claimed, unverifiedSince } };
+      const taskQueue = isHeld ? await taskQueueOfTenant(trx) : undefined;
+      return { before, after, claimed: { ...claimed, unverifiedSince, taskQueue } };
     });
     deps.observeJob(before, after);
     // Without the dead job, another one may be next.
     if (dead !== '') wakeNext(deps, connectorId);
-    const { holderJobId, epoch, unverifiedSince } = claimed;
+    const { holderJobId, epoch, unverifiedSince, taskQueue } = claimed;
     return {
       holderJobId,
       epoch: BigInt(epoch),
       unverifiedSince: unverifiedSince === undefined ? undefined : new Date(unverifiedSince),
+      taskQueue,
     };
   }
 

@@ -114,11 +114,13 @@ async function run(listenOn: string | undefined, options: CatalogOptions): Promi
   const tracing = await startTracing('reconciler-catalog');
   const codec = await openPayloadCodec(config.codecKeys);
   const outages = createOutageLog(logger, 'Temporal');
-  const jobs = logOutages(
-    temporalJobControl(() => connectTemporal(codec), config.temporalUi),
-    outages,
-  );
-  const catalog = await startCatalog({ ...config, address, databaseFile, authenticate, jobs, logger });
+  const jobsOn = (namespace?: string) =>
+    logOutages(
+      temporalJobControl(() => connectTemporal(codec, namespace), config.temporalUi),
+      outages,
+    );
+  const temporal = { jobs: jobsOn(), jobsIn: async (namespace: string) => jobsOn(namespace) };
+  const catalog = await startCatalog({ ...config, address, databaseFile, authenticate, ...temporal, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const end = await Promise.race([stopped, catalog.failed]);
   logger.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');

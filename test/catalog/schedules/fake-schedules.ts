@@ -46,7 +46,11 @@ export class FakeSchedules implements ScheduleControl {
 
   async list() {
     this.#reach();
-    const schedules = [...this.kept].map(([connectorId, { catalogId }]) => ({ connectorId, catalogId }));
+    const schedules = [...this.kept].map(([connectorId, { catalogId, tenant }]) => ({
+      connectorId,
+      catalogId,
+      tenant,
+    }));
     return { schedules, nextPageToken: '' };
   }
 }

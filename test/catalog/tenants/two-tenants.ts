@@ -65,6 +65,8 @@ export class SharedCatalog {
   readonly #directory = mkdtempSync(join(tmpdir(), 'tenants-'));
   readonly file = join(this.#directory, 'catalog.db');
   readonly jobs = new FakeJobs();
+  /** The namespaces of tenants that have their own. */
+  readonly namespaces = new Map<string, FakeJobs>();
   /** Everything that the service has logged. */
   readonly log: string[] = [];
   #running!: Awaited<ReturnType<typeof startCatalog>>;
@@ -77,6 +79,11 @@ export class SharedCatalog {
       address: '127.0.0.1:0',
       databaseFile: catalog.file,
       jobs: catalog.jobs,
+      async jobsIn(namespace) {
+        const jobs = new FakeJobs();
+        catalog.namespaces.set(namespace, jobs);
+        return jobs;
+      },
       logger: pino({ level: 'trace' }, { write: (line: string) => void catalog.log.push(line) }),
       async authenticate({ metadata }) {
         const [role = '', tenant = ''] = (metadata.get(PRINCIPAL) ?? '').split('@');

@@ -5,7 +5,7 @@ import { type Tenant, TenantLimits } from '../../../generated/reconciler/v1/tena
 import { newEtag } from '../../identity/ids.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { TenantRow } from '../database/schema.ts';
-import type { AllTenants } from '../database/scoped.ts';
+import type { AllTenants, Scoped } from '../database/scoped.ts';
 
 type Db = AllTenants;
 
@@ -56,6 +56,11 @@ export async function tenantsByNamespace(db: Db): Promise<Map<string, string[]>>
     found.set(temporal_namespace, [...(found.get(temporal_namespace) ?? []), tenant_id]);
   }
   return found;
+}
+
+/** The task queue of the tenant's ingests, for connectors that name none; undefined for the common one. */
+export async function taskQueueOfTenant(db: Scoped): Promise<string | undefined> {
+  return (await findTenant(db, db.tenant))?.taskQueue || undefined;
 }
 
 /** Whether the tenant has connectors. */
