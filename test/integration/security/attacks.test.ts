@@ -3,11 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { WorkflowFailedError } from '@temporalio/client';
-import { AuthScheme, Connector, ConnectorKind, ReconcilePolicy } from '../../src/generated/reconciler/v1/connectors.ts';
-import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { type FakeServer, respondWithJson, startFakeServer } from '../connectors/rest/fake-server.ts';
-import { QueueWorkers } from './stack/queue-workers.ts';
-import { RunningStack } from './stack/running-stack.ts';
+import {
+  AuthScheme,
+  Connector,
+  ConnectorKind,
+  ReconcilePolicy,
+} from '../../../src/generated/reconciler/v1/connectors.ts';
+import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { type FakeServer, respondWithJson, startFakeServer } from '../../connectors/rest/fake-server.ts';
+import { QueueWorkers } from '../stack/queue-workers.ts';
+import { RunningStack } from '../stack/running-stack.ts';
 
 const SECRET = 'the-legit-secret-42';
 const HOOK_KEY = `whsec_${Buffer.from('the legit key of the webhook, long enough').toString('base64')}`;
