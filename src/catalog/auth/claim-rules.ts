@@ -44,8 +44,8 @@ export const CLAIM_RULES: Readonly<Record<InternalMethod, ClaimRule>> = {
   '/reconciler.internal.v1.Reconciliation/DropMissing': 'connector',
   '/reconciler.internal.v1.Reconciliation/DropExpiredSnapshots': 'connector unless validate_only',
   '/reconciler.internal.v1.Reconciliation/BindDestination': 'connector',
-  // It only counts: a validation reads an upstream without a job.
   '/reconciler.internal.v1.Reconciliation/GetConnectorDraft': 'none',
+  // It only counts: a validation reads an upstream without a job.
   '/reconciler.internal.v1.Reconciliation/AcquireRequests': 'none',
 };
 
