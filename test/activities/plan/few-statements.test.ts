@@ -43,7 +43,9 @@ async function ingest(count: number): Promise<string[]> {
   return end();
 }
 
-it('takes eight statements, four of them for files, and one commit per new table of one snapshot with four files', async () => {
+it('takes nine statements, four of them for files and one for their number, and one commit per new table of one snapshot with four files', async () => {
+  // What the catalog counts at most every ten seconds, for the limits of the tenant, is counted before.
+  await ingest(1);
   // What an activity does once is in both.
   const [few, many] = [await ingest(2), await ingest(7)];
   const count = (list: string[], pattern: RegExp) => list.filter((text) => pattern.test(text)).length;
@@ -51,6 +53,6 @@ it('takes eight statements, four of them for files, and one commit per new table
   expect({ commits: perTable(/^commit/), begins: perTable(/^begin/), others: perTable(/^(?!commit|begin)/) }).toEqual({
     commits: 1,
     begins: 1,
-    others: 8,
+    others: 9,
   });
 });
