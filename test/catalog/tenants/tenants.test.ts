@@ -203,6 +203,7 @@ const UNKNOWN_IS: Record<string, string> = {
   'CommitSnapshot tableId': 'NOT_FOUND|ABORTED',
   // Without the connector's claim, a call under one does nothing.
   'EndJob under.connectorId': 'FAILED_PRECONDITION',
+  'EndJob under.runId': 'FAILED_PRECONDITION',
   'CommitSnapshot under.connectorId': 'FAILED_PRECONDITION',
 };
 
