@@ -23,6 +23,11 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['snapshots', 'snapshots_published', '100000 100 1'],
   ['snapshots', 'snapshots_base', '100000 100 2'],
   ['snapshots', 'snapshots_unreadable', '100 2'],
+  ['tables', 'sqlite_autoindex_tables_1', '100000 1'],
+  ['tables', 'sqlite_autoindex_tables_2', '100000 100 1'],
+  ['tables', 'tables_contents', '100000 1'],
+  // Mostly, all tables are one tenant's.
+  ['tables', 'tables_of_tenant', '100000 100000 1'],
 ];
 
 /** Stores the statistics in the database and loads them into this connection. Call it in a transaction. */
