@@ -8,11 +8,7 @@ import { TemporalUnreachable } from '../../temporal/temporal-errors.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { CatalogDeps, ScheduleKeeper } from '../core/ports.ts';
 import { findConnector, listConnectors } from '../store/connectors/connectors.ts';
-import {
-  listConnectorsOfAllTenants,
-  type OwnedConnectorId,
-  tenantOfConnector,
-} from '../store/connectors/of-all-tenants.ts';
+import { listConnectorsOfAllTenants, type OwnedConnectorId } from '../store/connectors/of-all-tenants.ts';
 import { scopedTo } from '../store/database/scoped.ts';
 import { tenantsByNamespace } from '../store/tenants/tenants.ts';
 import { desiredSchedule } from './desired-schedule.ts';
@@ -235,7 +231,7 @@ export function createScheduleKeeper(
       const page = await (await jobsOf(first)).schedules.list(PAGE, pageToken);
       await inChunks(page.schedules, async ({ connectorId, catalogId: owner, tenant = DEFAULT_TENANT }) => {
         // The schedules of existing connectors were repaired above.
-        if (!tenants.includes(tenant) || (await tenantOfConnector(db, connectorId)) !== undefined) return;
+        if (!tenants.includes(tenant) || (await findConnector(scopedTo(db, tenant), connectorId))) return;
         if (isOurs({ catalogId: owner }, false)) await repairOne(tenant, connectorId);
         else response.foreign += 1n;
       });

@@ -28,12 +28,6 @@ export async function listConnectorsOfAllTenants(
   }));
 }
 
-/** The tenant of a connector; undefined if no tenant has one with this id. */
-export async function tenantOfConnector(db: AllTenants, connectorId: string): Promise<string | undefined> {
-  const query = db.selectFrom('connectors').select('tenant_id').where('connector_id', '=', connectorId);
-  return (await query.executeTakeFirst())?.tenant_id;
-}
-
 /** Connectors of all tenants whose deletion has begun. */
 export async function deletingConnectorsOfAllTenants(db: AllTenants): Promise<OwnedConnectorId[]> {
   return owned(db).where('state', '=', 'CONNECTOR_STATE_DELETING').execute();
