@@ -311,7 +311,7 @@ describe('schedules of connectors', () => {
     const theirs = desired('con_copied', { catalogId: 'svc_theirs' });
     expect(await control().put(theirs)).toBe('made');
     const before = await temporal.client.schedule.getHandle('reconcile-con_copied').describe();
-    expect(before.memo).toEqual({ catalogId: 'svc_theirs' });
+    expect(before.memo).toEqual({ catalogId: 'svc_theirs', tenant: 'default' });
     expect(await control().put(desired('con_copied', { intervalSeconds: 60 }))).toBe('foreign');
     expect(await control().remove('con_copied', 'svc_ours')).toBe(false);
     const after = await temporal.client.schedule.getHandle('reconcile-con_copied').describe();
