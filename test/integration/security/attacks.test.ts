@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -94,7 +94,12 @@ describe('a stack without a policy', () => {
 
   it('has a worker beside it that uses nothing of its own, because it reaches the catalog by the network', async () => {
     // An address of this machine which does not look like one.
-    const env = { RECONCILER_ADDRESS: stack.address.replace('127.0.0.1', '0.0.0.0'), LAKE_TOKEN: SECRET };
+    const env = {
+      RECONCILER_ADDRESS: stack.address.replace('127.0.0.1', '0.0.0.0'),
+      RECONCILER_TOKEN: readFileSync(join(stack.dataDir, 'token'), 'utf8').trim(),
+      RECONCILER_INSECURE_PLAINTEXT: '1',
+      LAKE_TOKEN: SECRET,
+    };
     await using _ = await QueueWorkers.start(stack, { queue: 'elsewhere', workers: 1, env });
     const summaryOf = async (connector: Connector) =>
       (await validated(stack, { ...connector, policy: ReconcilePolicy.create({ taskQueue: 'elsewhere' }) })).summary;
