@@ -167,7 +167,7 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
         });
       } catch (error) {
         if (error instanceof WorkflowFailedError) {
-          const failure = error.cause instanceof ActivityFailure ? error.cause.cause : undefined;
+          const failure = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
           if (failure instanceof ApplicationFailure) {
             throw new CodedError((failure.type ?? 'INTERNAL') as CodeName, failure.message, { cause: error });
           }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ValidateRequest } from '../../contract/job.ts';
 import { namedTenant } from '../../contract/tenant.ts';
 import { CodedError } from '../../errors.ts';
 import {
@@ -142,11 +143,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (target.$case === 'connectorId') {
         checkIds({ connector_id: target.value });
         const stored = await store.resolveConnector(db, target.value);
-        return (await jobs()).validate({
-          connectorId: stored.connectorId,
-          taskQueue: taskQueueOf(stored) ?? (await taskQueueOfTenant(db)),
-          ...namedTenant(db.tenant),
-        });
+        return (await jobs()).validate({ connectorId: stored.connectorId, ...(await servedBy(stored)) });
       }
       // A connector that is not stored need not have a name.
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
@@ -155,12 +152,17 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       // Its webhook is not used, and may be a secret.
       const draftId = await write(db, (trx) => insertDraft(trx, { ...value, alerts: undefined }));
       try {
-        return await control.validate({ draftId, taskQueue: taskQueueOf(value) });
+        return await control.validate({ draftId, ...(await servedBy(value)) });
       } finally {
         await write(db, (trx) => deleteDraft(trx, draftId));
       }
     },
   };
+
+  /** Whose the connector is, and which workers read its upstream. */
+  async function servedBy(connector: Connector): Promise<Pick<ValidateRequest, 'taskQueue' | 'tenant'>> {
+    return { taskQueue: taskQueueOf(connector) ?? (await taskQueueOfTenant(db)), ...namedTenant(db.tenant) };
+  }
 }
 
 /** Whether a change is one that running or waiting jobs wait for: the connector was resumed, or its steps get other workers. */
