@@ -10,7 +10,7 @@ import { createControlActivities, createIngestActivities, createScanActivities }
 import { activityFields } from './activities/runtime/activity-fields.ts';
 import { connectorPool } from './activities/runtime/connector-pool.ts';
 import type { ActivityDeps } from './activities/runtime/deps.ts';
-import { inTenant } from './activities/runtime/in-tenant.ts';
+import { inTenant, tenantOfWorker } from './activities/runtime/in-tenant.ts';
 import { ProgressReports } from './activities/runtime/progress-reports.ts';
 import { rateLimiters } from './activities/runtime/rate-limiter.ts';
 import type { CatalogAccess } from './catalog-client/access.ts';
@@ -46,7 +46,6 @@ const MAX_SCANS = 16;
 const SERVING = 1;
 
 const WORKFLOW_INTERCEPTORS = ['./workflows/tracing.ts', './workflows/tenant.ts'];
-const INTERCEPTORS = { activity: [observeActivities(activityFields), inTenant] };
 
 export interface RunningWorker {
   /** The task queues that it polls. */
@@ -126,6 +125,9 @@ export async function startWorker(options: {
       client.workflow.getHandle(workflowId, runId).signal(REPORT_SIGNAL, report),
     ),
   };
+  const interceptors = {
+    activity: [observeActivities(activityFields), inTenant(tenantOfWorker(catalog, access.tenant))],
+  };
   const common = {
     connection,
     namespace,
@@ -134,14 +136,14 @@ export async function startWorker(options: {
     maxHeartbeatThrottleInterval: config.heartbeatMs,
     // Failure messages name tables, so a codec encrypts them too.
     dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./temporal/encoded-failures.cjs') },
-    interceptors: INTERCEPTORS,
+    interceptors,
     sinks: tracingSinks(),
     workerDeploymentOptions: deploymentOf(config, logger),
   } satisfies WorkerOptions | object;
   const specs: WorkerOptions[] = [
     {
       ...common,
-      ...workflowCode(codec !== undefined),
+      ...workflowCode(codec !== undefined, interceptors),
       taskQueue: TASK_QUEUE,
       activities: createControlActivities(deps),
     },
@@ -305,12 +307,12 @@ function defaultBuildId(): string {
  *
  * @param encodesFailures whether failure messages are payloads. There is one bundle for each, because code in a workflow cannot read settings
  */
-function workflowCode(encodesFailures: boolean): Partial<WorkerOptions> {
+function workflowCode(encodesFailures: boolean, interceptors: WorkerOptions['interceptors']): Partial<WorkerOptions> {
   const bundle = pathOf(encodesFailures ? './workflow-bundle-encoding.js' : './workflow-bundle.js');
   if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
   return {
     workflowsPath: pathOf('./workflows/index.ts'),
-    interceptors: { ...INTERCEPTORS, workflowModules: WORKFLOW_INTERCEPTORS.map(pathOf) },
+    interceptors: { ...interceptors, workflowModules: WORKFLOW_INTERCEPTORS.map(pathOf) },
   };
 }
 

@@ -46,6 +46,8 @@ export type JobClaim = Omit<Claim, 'runId'>;
 export interface ResolvedConnector {
   connectorId: string;
   name: string;
+  /** Absent for the default tenant. */
+  tenant?: string;
   /** Tables ingested at the same time. */
   maxParallel: number;
   /** The task queue of the activities that ingest from its upstream; absent if it is the common one. */

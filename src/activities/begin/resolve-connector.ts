@@ -1,6 +1,8 @@
+import { currentTenant } from '../../catalog-client/tenant.ts';
 import type { ResolvedConnector } from '../../contract/activities.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { missingPolicy } from '../../contract/missing-policy.ts';
+import { namedTenant } from '../../contract/tenant.ts';
 import { CodedError } from '../../errors.ts';
 import { type Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
@@ -23,6 +25,7 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
   return {
     connectorId: connector.connectorId,
     name: connector.displayName,
+    ...namedTenant(currentTenant()),
     maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
     taskQueue: connector.policy?.taskQueue || undefined,
     drops: missingPolicy(connector).action === 'DROP',

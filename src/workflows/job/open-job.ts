@@ -35,9 +35,11 @@ export function openJob(request: ReconcileRequest, carried?: CarriedJob): Job {
 /** So that the job's run is found by its connector and recognised, also if it was started by hand. */
 export function labelJob({ connector, request, isPaused }: Job): void {
   if (!connector) return;
-  const { connectorId: id, name, searchAttributes } = connector;
-  if (searchAttributes) setAttributes(attributesAtStart(name, request, isPaused));
-  if (workflowInfo().memo?.connectorId !== id) upsertMemo(jobMemo(request, { id, name }));
+  const { connectorId: id, name, tenant, searchAttributes } = connector;
+  // The request of a job that was started by hand may not name its tenant.
+  const owned = { ...request, ...(tenant !== undefined && { tenant }) };
+  if (searchAttributes) setAttributes(attributesAtStart(name, owned, isPaused));
+  if (workflowInfo().memo?.connectorId !== id) upsertMemo(jobMemo(owned, { id, name }));
 }
 
 export function setPausedAttribute({ connector, isPaused }: Job): void {
