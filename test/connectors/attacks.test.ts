@@ -180,6 +180,17 @@ describe('a secret is not sent to another host than its own', () => {
         'client.sts.endpoint': attacker.url,
       },
     }),
+    'as signature of STS, if only the secret key is a secret': () => ({
+      uri: 's3://b/wh',
+      properties: {
+        's3.endpoint': legit.url,
+        's3.access-key-id': 'AKIALEGITLEGITLEGIT',
+        's3.secret-access-key': 'env:LEGIT_SECRET',
+        'client.region': 'eu-west-1',
+        'client.assume-role.arn': 'arn:aws:iam::1:role/r',
+        'client.sts.endpoint': attacker.url,
+      },
+    }),
     'as signature of Azure': () => ({
       uri: 'abfss://c@acct.dfs.core.windows.net/wh',
       properties: {
@@ -341,6 +352,15 @@ describe('the worker’s own identities', () => {
     expect(attacker.requests).toEqual([]);
     await attempt({ ...chain(), properties: { ...chain().properties, 's3.endpoint': legit.url } });
     expect(legit.requests[0]?.headers.authorization).toContain('AKIAOFTHEWORKER12345');
+  });
+
+  it('and assume roles there only', async () => {
+    inForce({ identities: [{ name: 'aws', tenants: ['acme'], hosts: [hostOf(legit)] }] });
+    const role = { 'client.assume-role.arn': 'arn:aws:iam::1:role/r', 'client.sts.endpoint': attacker.url };
+    expect(await attempt({ ...chain(), properties: { ...chain().properties, ...role } })).toEqual(
+      denied("the worker's own AWS identity may not be sent to", hostOf(attacker)),
+    );
+    expect(attacker.requests).toEqual([]);
   });
 
   it('and a token of the Databricks CLI', async () => {

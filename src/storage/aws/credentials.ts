@@ -84,7 +84,7 @@ export function awsCredentials(
   const key = createHash('sha256').update(JSON.stringify(source)).digest('base64');
   let provider = providers.get(key);
   if (provider === undefined) {
-    provider = cached(readerOf(source), source.keys?.secretAccessKey);
+    provider = cached(source);
     providers.set(key, provider);
   }
   if (grant !== undefined) provider.grants.add(grant);
@@ -198,8 +198,15 @@ function secondsProperty(properties: Properties, property: string): number | und
   throw new CodedError('FAILED_PRECONDITION', `${property}=${text} is not a number of seconds`);
 }
 
-/** Returns a function that reads the credentials at their source each time it is called. */
-function readerOf(source: Source): () => Promise<AwsCredentials> {
+/**
+ * Returns a function that reads the credentials at their source each time it is called.
+ *
+ * @param limit limits credentials to the hosts of the worker's policy: whoever writes connectors chooses where a role is assumed
+ */
+function readerOf(
+  source: Source,
+  limit: (credentials: AwsCredentials) => AwsCredentials,
+): () => Promise<AwsCredentials> {
   const { proxy, keys, profile, role } = source;
   const base =
     keys !== undefined
@@ -212,7 +219,7 @@ function readerOf(source: Source): () => Promise<AwsCredentials> {
   if (role === undefined) return base;
   const assume = fromTemporaryCredentials({
     params: role.params,
-    masterCredentials: Object.assign(() => base(), { memoized: true }),
+    masterCredentials: Object.assign(async () => limit(await base()), { memoized: true }),
     clientConfig: {
       ...(role.region !== undefined && { region: role.region }),
       ...(role.endpoint !== undefined && { endpoint: role.endpoint }),
@@ -275,26 +282,13 @@ interface CachedProvider extends AwsCredentialProvider {
   readonly grants: Set<Grant>;
 }
 
-/**
- * Caches the credentials, renews them before they expire, and makes one request for all concurrent callers.
- *
- * @param key with which they are made, if it is not the worker's
- */
-function cached(read: () => Promise<AwsCredentials>, key: string | undefined): CachedProvider {
+/** Caches the credentials, renews them before they expire, and makes one request for all concurrent callers. */
+function cached(source: Source): CachedProvider {
+  /** With which they are made, if it is not the worker's. */
+  const key = source.keys?.secretAccessKey;
   const grants = new Set<Grant>();
   /** The credentials that were limited, and with which limits of others. */
   let limited: [AwsCredentials, version: number, grants: number] | undefined;
-  let readIn = round;
-  let readAt = 0;
-  const held = new Rereadable(async () => {
-    [readIn, readAt] = [round, performance.now()];
-    const credentials = await read();
-    rememberIssuedSecret(credentials.secretAccessKey);
-    if (credentials.sessionToken !== undefined) rememberIssuedSecret(credentials.sessionToken);
-    return credentials;
-  });
-  const isCurrent = (credentials: AwsCredentials) =>
-    credentials.expiration === undefined ? readIn === round : msUntilExpiry(credentials) > RENEW_BEFORE_MS;
   const limit = (credentials: AwsCredentials): AwsCredentials => {
     const isLimited = limited?.[0] === credentials && limited[1] === grantsVersion() && limited[2] === grants.size;
     if (isLimited) return credentials;
@@ -306,6 +300,18 @@ function cached(read: () => Promise<AwsCredentials>, key: string | undefined): C
     limited = [credentials, grantsVersion(), grants.size];
     return credentials;
   };
+  const read = readerOf(source, limit);
+  let readIn = round;
+  let readAt = 0;
+  const held = new Rereadable(async () => {
+    [readIn, readAt] = [round, performance.now()];
+    const credentials = await read();
+    rememberIssuedSecret(credentials.secretAccessKey);
+    if (credentials.sessionToken !== undefined) rememberIssuedSecret(credentials.sessionToken);
+    return credentials;
+  });
+  const isCurrent = (credentials: AwsCredentials) =>
+    credentials.expiration === undefined ? readIn === round : msUntilExpiry(credentials) > RENEW_BEFORE_MS;
   const provide = async (): Promise<AwsCredentials> => limit(await current());
   const current = async (): Promise<AwsCredentials> => {
     const { value } = held;
