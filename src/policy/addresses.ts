@@ -8,7 +8,7 @@ export interface Address {
 
 /**
  * The address that a text is, in any form that a resolver or a URL accepts: also `2130706433`, `0x7f.1`, `0177.0.0.1`, with brackets or a zone.
- * An IPv6 address that stands for an IPv4 address (mapped, compatible, NAT64 of RFC 6052, 6to4 of RFC 3056) is that one. Undefined for names.
+ * An IPv6 address that stands for an IPv4 address (mapped, compatible, NAT64 of RFC 6052 and RFC 8215, 6to4 of RFC 3056) is that one. Undefined for names.
  */
 export function addressOf(text: string): Address | undefined {
   const plain = text.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '');
@@ -35,6 +35,8 @@ function ipv4In(groups: readonly number[]): string | undefined {
   if (zeros(0, 5) && groups[5] === 0xffff) return dotted(at(6));
   if (zeros(0, 4) && groups[4] === 0xffff && groups[5] === 0) return dotted(at(6));
   if (first === 0x64 && second === 0xff9b && zeros(2, 6)) return dotted(at(6));
+  // 64:ff9b:1::/48, whose prefixes of 96 bits networks choose themselves.
+  if (first === 0x64 && second === 0xff9b && groups[2] === 1) return dotted(at(6));
   if (first === 0x2002) return dotted(at(1));
   // ::a.b.c.d, but neither :: nor ::1.
   return zeros(0, 6) && groups[6] !== 0 ? dotted(at(6)) : undefined;

@@ -1,8 +1,11 @@
 import { type Address, networkSet } from './addresses.ts';
 import { POLICY_SETTING } from './policy-error.ts';
 
-/** Addresses of the machine's own services, which issue its credentials: AWS, Azure and Google (also by IPv6), and Azure's host. */
-const METADATA = networkSet(['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::/32', 'fd20:ce::254/128', '168.63.129.16/32']);
+/** Addresses of the machine's own services, which issue its credentials: AWS, Azure and Google (also by IPv6), Azure's host, Alibaba and Oracle. */
+const METADATA = networkSet([
+  ...['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::/32', 'fd20:ce::254/128'],
+  ...['168.63.129.16/32', '100.100.100.200/32', '192.0.0.192/32'],
+]);
 /** On Linux, a connection to 0.0.0.0 or :: is one to this machine. */
 const LOOPBACK = networkSet(['127.0.0.0/8', '0.0.0.0/8', '::/128', '::1/128']);
 /** RFC 1918, RFC 6598 (shared), RFC 4193, RFC 3879; and what no server on the internet has: RFC 6890, multicast. */
