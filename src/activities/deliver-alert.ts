@@ -2,7 +2,8 @@ import { resolveConnectorReference, resolveProperties } from '../connectors/reso
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { currentPolicy, policyTenant } from '../policy/current-policy.ts';
+import { currentPolicy } from '../policy/current-policy.ts';
+import { policyTenant } from '../policy/policy-tenant.ts';
 import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
 import { connectorProxy, PROXY_PROPERTIES } from '../storage/proxy/proxy.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';

@@ -1,5 +1,6 @@
 import { CodedError } from '../errors.ts';
-import { currentPolicy, policyTenant } from '../policy/current-policy.ts';
+import { currentPolicy } from '../policy/current-policy.ts';
+import { policyTenant } from '../policy/policy-tenant.ts';
 import { readCredentialsAgain } from '../storage/aws/credentials.ts';
 import type { ConnectorSpec, WorkerLimits } from './connector-spec.ts';
 import { isWarehouseUri, openWarehouse } from './directory/open-warehouse.ts';

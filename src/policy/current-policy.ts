@@ -1,26 +1,20 @@
-import { DEFAULT_TENANT } from '../contract/tenant.ts';
+import { usePolicyTenant } from './policy-tenant.ts';
 import { localPolicy, type WorkerPolicy } from './worker-policy.ts';
 
-interface InForce {
-  policy: WorkerPolicy;
-  /** Of the work in progress. */
-  tenant: () => string;
-}
-
 /** A process that is no worker reads no secrets of connectors; tests do, on this machine. */
-let inForce: InForce = { policy: localPolicy('.reconciler'), tenant: () => DEFAULT_TENANT };
+let inForce: WorkerPolicy = localPolicy('.reconciler');
 
-/** Puts the policy of this process in force. */
+/**
+ * Puts the policy of this process in force.
+ *
+ * @param tenant the tenant of the work in progress
+ */
 export function usePolicy(policy: WorkerPolicy, tenant: () => string): void {
-  inForce = { policy, tenant };
+  inForce = policy;
+  usePolicyTenant(tenant);
 }
 
 /** The policy of this process. */
 export function currentPolicy(): WorkerPolicy {
-  return inForce.policy;
-}
-
-/** The tenant for which this process is working. */
-export function policyTenant(): string {
-  return inForce.tenant();
+  return inForce;
 }

@@ -1,6 +1,7 @@
 import { FormIndex } from './form-index.ts';
 import { hasHost } from './patterns.ts';
 import { POLICY_SETTING, PolicyError } from './policy-error.ts';
+import { policyTenant } from './policy-tenant.ts';
 import { formsOf, MIN_SECRET_LENGTH } from './secret-forms.ts';
 
 /** Where a policy allows a secret to be sent. */
@@ -26,6 +27,11 @@ export interface Outgoing {
 interface Governed {
   value: string;
   grants: Grant[];
+  /**
+   * The tenants for whose requests the limits hold; absent for all. What was derived from a secret holds for those that derived it: they choose ids of
+   * keys and servers that issue tokens, and could choose a text that the requests of others have.
+   */
+  tenants?: Set<string>;
 }
 
 /** Secrets whose hosts are limited, by their values. The one used last is at the end. */
@@ -52,18 +58,27 @@ export function governSecret(value: string, grant: Grant): void {
     );
   }
   // White space at the ends is often left out: files end with line breaks.
-  for (const form of new Set([value, value.trim()])) govern(form, [grant]);
+  for (const form of new Set([value, value.trim()])) govern(form, [grant], undefined);
 }
 
 /**
  * Limits a secret as another one is limited that it was made with; without it, as those of which it is a part. Nothing changes if there is none.
+ *
+ * @throws PolicyError if it is too short to be recognised in requests, unless the other one has all hosts
  */
 export function inheritGrants(value: string, source?: string): void {
-  if (governed.size === 0 || value.length < MIN_SECRET_LENGTH) return;
+  if (governed.size === 0) return;
   const known = source === undefined ? undefined : governed.get(source);
+  if (value.length < MIN_SECRET_LENGTH) {
+    if (known === undefined || known.grants.some(({ hosts }) => hosts.includes('*'))) return;
+    throw new PolicyError(
+      `what is used or was issued together with ${known.grants[0]?.name} (a key id or a token) has fewer than ${MIN_SECRET_LENGTH} characters, too few to ` +
+        `recognise it in requests: use a longer one, or the host "*" in the worker's policy (${POLICY_SETTING})`,
+    );
+  }
   const whole = known ? [known] : [...governed.values()].filter((each) => isPart(source ?? value, each.value));
   const grants = whole.flatMap((each) => each.grants);
-  if (grants.length > 0) govern(value, grants);
+  if (grants.length > 0) govern(value, grants, policyTenant());
 }
 
 /** A number that grows when a limit is added, so that what was derived from others is looked at again. */
@@ -79,10 +94,13 @@ export function forgetGrants(): void {
   version++;
 }
 
-function govern(value: string, grants: readonly Grant[]): void {
+/** @param tenant for whose requests the limits hold; undefined for all */
+function govern(value: string, grants: readonly Grant[], tenant: string | undefined): void {
   if (value.length < MIN_SECRET_LENGTH) return;
   const before = governed.get(value);
-  const entry = before ?? { value, grants: [] };
+  const entry = before ?? { value, grants: [], ...(tenant !== undefined && { tenants: new Set<string>() }) };
+  if (tenant === undefined) delete entry.tenants;
+  else entry.tenants?.add(tenant);
   for (const grant of grants) {
     if (entry.grants.includes(grant)) continue;
     entry.grants.push(grant);
@@ -168,7 +186,8 @@ function indexed(): FormIndex<Governed> {
 
 function addForms(all: FormIndex<Governed>, entry: Governed): void {
   if (entry.grants.some(({ hosts }) => hosts.includes('*'))) return;
-  for (const form of formsOf(entry.value)) all.add(form, entry);
+  // Host names are in lower case.
+  for (const form of new Set([...formsOf(entry.value), entry.value.toLowerCase()])) all.add(form, entry);
 }
 
 interface At {
@@ -181,7 +200,8 @@ function hostAndPort(host: string, port: string, secure: boolean): At {
   return { host: name.toLowerCase(), port: port || (secure ? '443' : '80') };
 }
 
-function requireHost({ grants }: Governed, { host, port }: At): void {
+function requireHost({ grants, tenants }: Governed, { host, port }: At): void {
+  if (tenants !== undefined && !tenants.has(policyTenant())) return;
   if (grants.some(({ hosts }) => hosts.some((pattern) => hasHost(pattern, host, port)))) return;
   const names = [...new Set(grants.map(({ name }) => name))].join(' or ');
   throw new PolicyError(

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { usePolicyTenant } from '../../src/policy/policy-tenant.ts';
 import {
   checkOutgoing,
   checkSecretUse,
@@ -98,6 +99,34 @@ describe('a secret whose hosts are limited', () => {
       expect(() => send('legit.example', { body: derived })).not.toThrow();
     }
     expect(() => send('attacker.example', { body: 'unrelated-token' })).not.toThrow();
+  });
+
+  it('limits what was derived from it for the tenant that derived it: others may have the same text', () => {
+    let tenant = 'acme';
+    usePolicyTenant(() => tenant);
+    governSecret('signing-key', LEGIT);
+    inheritGrants('application/json', 'signing-key');
+    const request = { headers: { accept: 'application/json' } };
+    expect(() => send('attacker.example', request)).toThrow('env:LEGIT');
+    tenant = 'other';
+    expect(() => send('attacker.example', request)).not.toThrow();
+    expect(() => send('attacker.example', { body: 'signing-key' })).toThrow('env:LEGIT');
+    inheritGrants('application/json', 'signing-key');
+    expect(() => send('attacker.example', request)).toThrow('env:LEGIT');
+    usePolicyTenant(() => 'default');
+  });
+
+  it('is found in a host name', () => {
+    governSecret('A-Secret-42', LEGIT);
+    expect(() => send('a-secret-42.attacker.example', {})).toThrow('env:LEGIT');
+  });
+
+  it('is not used together with the id of a key that is too short to be recognised', () => {
+    governSecret('signing-key', LEGIT);
+    expect(() => inheritGrants('abc', 'signing-key')).toThrow('fewer than 6 characters');
+    expect(() => inheritGrants('abc', 'another-key')).not.toThrow();
+    governSecret('key-for-all-hosts', { name: 'env:ALL', hosts: ['*'] });
+    expect(() => inheritGrants('abc', 'key-for-all-hosts')).not.toThrow();
   });
 
   it('limits where a signature is made with it', () => {

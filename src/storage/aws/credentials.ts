@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { CodedError } from '../../errors.ts';
-import { currentPolicy, policyTenant } from '../../policy/current-policy.ts';
+import { currentPolicy } from '../../policy/current-policy.ts';
+import { policyTenant } from '../../policy/policy-tenant.ts';
 import { type Grant, governSecret, grantsVersion, inheritGrants } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { LruCache } from '../lru-cache.ts';
@@ -287,17 +288,17 @@ function cached(source: Source): CachedProvider {
   /** With which they are made, if it is not the worker's. */
   const key = source.keys?.secretAccessKey;
   const grants = new Set<Grant>();
-  /** The credentials that were limited, and with which limits of others. */
-  let limited: [AwsCredentials, version: number, grants: number] | undefined;
+  /** The credentials that were limited, with which limits of others, and for whom. */
+  let limited: [AwsCredentials, version: number, grants: number, tenant: string] | undefined;
   const limit = (credentials: AwsCredentials): AwsCredentials => {
-    const isLimited = limited?.[0] === credentials && limited[1] === grantsVersion() && limited[2] === grants.size;
-    if (isLimited) return credentials;
+    const now = [credentials, grantsVersion(), grants.size, policyTenant()];
+    if (limited?.every((each, at) => each === now[at])) return credentials;
     for (const part of [credentials.accessKeyId, credentials.secretAccessKey, credentials.sessionToken]) {
       if (part === undefined) continue;
       if (key !== undefined) inheritGrants(part, key);
       for (const grant of grants) governSecret(part, grant);
     }
-    limited = [credentials, grantsVersion(), grants.size];
+    limited = [credentials, grantsVersion(), grants.size, policyTenant()];
     return credentials;
   };
   const read = readerOf(source, limit);

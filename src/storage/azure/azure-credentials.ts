@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { CodedError } from '../../errors.ts';
-import { currentPolicy, policyTenant } from '../../policy/current-policy.ts';
+import { currentPolicy } from '../../policy/current-policy.ts';
+import { policyTenant } from '../../policy/policy-tenant.ts';
 import { rememberConnectorSecret, rememberIssuedSecret } from '../../secrets.ts';
 import type { Properties } from '../cloud/cloud-service.ts';
 import { type Credentials, cachedToken, fixed, type SharedCredentials, type Token } from '../cloud/credentials.ts';

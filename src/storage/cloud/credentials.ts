@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { policyTenant } from '../../policy/policy-tenant.ts';
 import { type Grant, governSecret, grantsVersion, inheritGrants } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { Rereadable } from '../rereadable.ts';
@@ -51,13 +52,14 @@ export interface SharedCredentials extends Credentials<Token> {
  */
 export function cachedToken(name: string, read: () => Promise<Token>, source?: string): SharedCredentials {
   const grants = new Set<Grant>();
-  /** The token that was limited, and with which limits of others. */
-  let limited: [Token, version: number, grants: number] | undefined;
+  /** The token that was limited, with which limits of others, and for whom. */
+  let limited: [Token, version: number, grants: number, tenant: string] | undefined;
   const limit = (token: Token): Token => {
-    if (limited?.[0] === token && limited[1] === grantsVersion() && limited[2] === grants.size) return token;
+    const now = [token, grantsVersion(), grants.size, policyTenant()];
+    if (limited?.every((each, at) => each === now[at])) return token;
     if (source !== undefined) inheritGrants(token.value, source);
     for (const grant of grants) governSecret(token.value, grant);
-    limited = [token, grantsVersion(), grants.size];
+    limited = [token, grantsVersion(), grants.size, policyTenant()];
     return token;
   };
   let readAt = Number.NEGATIVE_INFINITY;

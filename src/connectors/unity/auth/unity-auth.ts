@@ -1,5 +1,6 @@
 import { CodedError } from '../../../errors.ts';
-import { currentPolicy, policyTenant } from '../../../policy/current-policy.ts';
+import { currentPolicy } from '../../../policy/current-policy.ts';
+import { policyTenant } from '../../../policy/policy-tenant.ts';
 import { governSecret } from '../../../policy/secret-grants.ts';
 import { rememberConnectorSecret } from '../../../secrets.ts';
 import type { ResolvedSpec } from '../../connector-spec.ts';
