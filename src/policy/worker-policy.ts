@@ -39,11 +39,11 @@ const PROCESS_VARIABLE = /^env:(RECONCILER_|TEMPORAL_|AWS_|OTEL_|NODE_|PATH$|HOM
 export function workerPolicy(settings: {
   /** The path of the policy. */
   file?: string;
-  /** Of the catalog, host:port. */
+  /** Of the catalog, as in RECONCILER_ADDRESS. */
   address: string;
   dataDir: string;
 }): WorkerPolicy {
-  const isLocal = isThisMachine(`http://${settings.address}`);
+  const isLocal = isThisMachine(/^https:/i.test(settings.address) ? settings.address : `http://${settings.address}`);
   if (settings.file !== undefined) return policyOf(readPolicyFile(settings.file), isLocal);
   return isLocal ? localPolicy(settings.dataDir) : remotePolicy(settings.address);
 }

@@ -30,13 +30,16 @@ const refused = (...texts: string[]) => {
 };
 
 describe('without a file, and with a catalog on this machine', () => {
-  it.each(['127.0.0.1:7460', 'localhost:1', '[::1]:7460'])('%s is on this machine', async (address) => {
-    inForce(undefined, { address });
-    stubEnv('LAKE_SECRET', 'the secret of the lake');
-    expect(await resolve('env:LAKE_SECRET')).toBe('the secret of the lake');
-    expect(await resolve(`file:${folder}/secret`)).toBe('content of secret');
-    expect(await resolve(`file://${folder}/secret`)).toBe('content of secret');
-  });
+  it.each(['127.0.0.1:7460', 'localhost:1', '[::1]:7460', 'https://localhost:1'])(
+    '%s is on this machine',
+    async (address) => {
+      inForce(undefined, { address });
+      stubEnv('LAKE_SECRET', 'the secret of the lake');
+      expect(await resolve('env:LAKE_SECRET')).toBe('the secret of the lake');
+      expect(await resolve(`file:${folder}/secret`)).toBe('content of secret');
+      expect(await resolve(`file://${folder}/secret`)).toBe('content of secret');
+    },
+  );
 
   it.each(['PATH', 'HOME', 'RECONCILER_CODEC_KEYS', 'TEMPORAL_API_KEY', 'AWS_SECRET_ACCESS_KEY', 'OTEL_X', 'NODE_X'])(
     'env:%s is refused, as a variable of the process itself',
