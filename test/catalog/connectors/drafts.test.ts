@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { Metadata } from 'nice-grpc';
 import type { ValidateRequest } from '../../../src/contract/job.ts';
+import { TENANT_METADATA } from '../../../src/contract/tenant.ts';
 import { Connector } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { connectorSpec, failure, TestCatalog } from '../harness.ts';
 
@@ -53,4 +55,21 @@ it('it is gone after a validation that failed', async () => {
   catalog.jobs.onValidate = undefined;
   expect(draftId).toBeDefined();
   expect(await failure(getDraft(draftId))).toMatchObject({ code: 'NOT_FOUND' });
+});
+
+it('of another tenant is that tenant’s, and goes to the task queue of the tenant', async () => {
+  await catalog.clients.tenants.createTenant({ tenant: { tenantId: 'acme', taskQueue: 'acme-ingest' } });
+  const ofAcme = { metadata: Metadata({ [TENANT_METADATA]: 'acme' }) };
+  let sent: ValidateRequest | undefined;
+  let draft: Connector | undefined;
+  catalog.jobs.onValidate = async (request) => {
+    sent = request;
+    const { draftId = '' } = request;
+    draft = await catalog.clients.reconciliation.getConnectorDraft({ draftId }, ofAcme);
+  };
+  const target = { $case: 'connector' as const, value: connectorSpec() as Connector };
+  await catalog.clients.connectors.validateConnector({ target }, ofAcme);
+  catalog.jobs.onValidate = undefined;
+  expect(sent).toMatchObject({ tenant: 'acme', taskQueue: 'acme-ingest' });
+  expect(draft).toMatchObject({ uri: connectorSpec().uri });
 });
