@@ -8,8 +8,10 @@ import { write } from '../store/database/transaction.ts';
 const MAX_PER_SECOND = 100;
 const FLUSH_MS = 1_000;
 
-/** Events that change nothing: refusals, failed calls, reads. They are stored in batches. */
+/** Events of calls that change nothing in the database: refusals, failed calls, reads, changes in Temporal. They are stored in batches. */
 export interface AuditLog {
+  /** Stores the event of a change within a second. It is never left out, however many calls are refused. */
+  addChange(event: AuditEvent): void;
   /** Stores an event within a second, unless there were too many in this second: then it is only counted, which the log reports. */
   add(event: AuditEvent): void;
   /** Writes an event that is stored to the log, for those who collect logs: lines with `audit: true`. */
@@ -29,6 +31,10 @@ export function createAuditLog({ db }: Pick<CatalogDeps, 'db'>, logger: Logger):
   timer.unref();
 
   return {
+    addChange(event) {
+      waiting.push(event);
+    },
+
     add(event) {
       if (left === 0) {
         uncounted += 1;

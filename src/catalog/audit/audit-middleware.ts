@@ -22,14 +22,15 @@ export function auditCalls(log: AuditLog, scope: AuditScope) {
     // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
   ): AsyncGenerator<Response, Response | void, undefined> {
     const served = currentCall();
-    const changes = isChange(call.method.path) && !isOfJob(call.method.path, context);
     if (served === undefined) return yield* call.next(call.request, context);
+    const changes = isChange(call.method.path) && !isOfJob(served, context);
     const event = eventOf(served, call.request, context);
     const isRecorded = changes || scope === 'all';
     if (changes) served.record = { event, isStored: false };
     try {
       const response = yield* call.next(call.request, context);
       if (served.record?.isStored) log.print(event);
+      else if (changes) log.addChange(event);
       else if (isRecorded) log.add(event);
       return response;
     } catch (error) {
@@ -61,8 +62,9 @@ function isChange(method: string): boolean {
 }
 
 /** Whether a worker makes the call for the job whose claim it carries. What jobs change is in their reports. */
-function isOfJob(method: string, { metadata }: CallContext): boolean {
-  return method !== END_OF_JOB && metadata.has(CLAIM_METADATA) && (permissionsFor(method) ?? []).includes('work');
+function isOfJob({ method, principal }: Call, { metadata }: CallContext): boolean {
+  if (method === END_OF_JOB || !principal.roles.includes('worker')) return false;
+  return metadata.has(CLAIM_METADATA) && (permissionsFor(method) ?? []).includes('work');
 }
 
 function eventOf({ principal, tenant, method, peer }: Call, request: unknown, context: CallContext): AuditEvent {

@@ -151,6 +151,19 @@ describe('a change', () => {
   });
 });
 
+it('a change of an admin is recorded, also if the call carries the claim of a job', async () => {
+  const { connectorId } = await createConnector({ displayName: 'lake' });
+  const { catalogs, namespaces, tables, reconciliation } = catalog.clients;
+  await reconciliation.claimConnector({ connectorId, job: { jobId: 'nightly' }, runId: 'run' }, as('wim'));
+  const { catalogId } = await catalogs.createCatalog({ catalog: { displayName: 'main' } }, as('ada'));
+  const { namespaceId } = await namespaces.createNamespace({ namespace: { catalogId, path: ['fx'] } }, as('ada'));
+  const table = { namespaceId, name: 't', format: TableFormat.TABLE_FORMAT_ICEBERG, schema: SCHEMA };
+  const { tableId } = await tables.createTable({ table }, as('ada'));
+  const claimed = { who: 'ada', [CLAIM_METADATA]: formatClaim({ connectorId, epoch: 1, runId: 'run' }) };
+  await tables.putTableSchema({ tableId, schema: { ...SCHEMA, schemaId: 1 } }, { metadata: Metadata(claimed) });
+  expect(await newest(5)).toMatchObject({ subject: 'ada', method: 'reconciler.v1.Tables/PutTableSchema' });
+});
+
 describe('a refusal', () => {
   it('is recorded if the role does not suffice', async () => {
     expect(await failure(createConnector({ displayName: 'mine' }, 'rita'))).toMatchObject({
@@ -180,12 +193,17 @@ describe('a refusal', () => {
   });
 
   it('is only counted if there are more than a hundred in a second', async () => {
+    const { connectorId } = await createConnector({ displayName: 'lake' });
+    const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId }, as('olga'));
     const calls = Array.from({ length: 500 }, () => failure(createConnector({}, 'rita')));
     await Promise.all(calls);
+    // Whoever is refused must not keep a change from being recorded, not even one that only Temporal makes.
+    await catalog.clients.jobs.cancelReconcileJob({ jobId }, as('olga'));
     await waitFor(() => expect(catalog.log.join()).toContain('more calls were refused within a second'), {
       timeout: 3_000,
     });
     await sleep(1_100);
+    expect(await events({ subject: 'olga' })).toHaveLength(2);
     const stored = (await events({ pageSize: 1000 })).length;
     expect(stored).toBeGreaterThanOrEqual(100);
     expect(stored).toBeLessThan(400);
