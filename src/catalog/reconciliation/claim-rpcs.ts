@@ -17,7 +17,14 @@ import { releaseClaim, takeClaim } from '../store/connectors/claims.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { markVerified, unverifiedSinceOf } from '../store/connectors/verification.ts';
 import { isWholeRun } from '../store/connectors/whole-run.ts';
-import { ClaimLost, currentClaim, requireClaim, requireClaimOfJob, underClaim } from '../store/database/claim-fence.ts';
+import {
+  ClaimLost,
+  currentClaim,
+  requireClaim,
+  requireClaimOfJob,
+  requireClaimOn,
+  underClaim,
+} from '../store/database/claim-fence.ts';
 import type { Scoped } from '../store/database/scoped.ts';
 import { write } from '../store/database/transaction.ts';
 import { insertRun, isKnownRun, latestRun } from '../store/jobs/job-runs.ts';
@@ -48,6 +55,8 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       if (!isEnded(job.state)) throw invalid('job.state', 'is not a state in which a job has ended');
       const connectorId = received.connectorId || job.connectorId;
       const claim = currentClaim();
+      // A job ends for its own connector only. One that was not told of its claim proves nothing about a connector either.
+      if (connectorId && (claim || received.verifiedSince)) requireClaimOn(connectorId);
       const { before, after, alert } = await underClaim(undefined, () =>
         write(db, async (trx) => {
           const before = await findJob(trx, job.jobId);

@@ -12,7 +12,7 @@ import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts
 import { leaveQueue } from '../store/connectors/claims.ts';
 import { getConnector, updateConnector } from '../store/connectors/connectors.ts';
 import { getDraft } from '../store/connectors/drafts.ts';
-import { requireClaimOfJob } from '../store/database/claim-fence.ts';
+import { currentClaim, requireClaimOfJob, requireClaimOn } from '../store/database/claim-fence.ts';
 import { transaction, write } from '../store/database/transaction.ts';
 import { recordJobChanges } from '../store/jobs/job-changes.ts';
 import { recordOutcomes } from '../store/jobs/job-outcomes.ts';
@@ -39,6 +39,7 @@ export function createReconciliationService(
       const job = required(request.job, 'job');
       checkRecord(job, request.failures);
       if (job.state === JobState.JS_UNSPECIFIED) throw invalid('job.state', 'is required');
+      if (currentClaim() && job.connectorId) requireClaimOn(job.connectorId);
       const { before, stored } = await write(db, async (trx) => {
         await requireClaimOfJob(trx, job.jobId, job.runId);
         const before = await findJob(trx, job.jobId);

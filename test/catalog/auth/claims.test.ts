@@ -147,6 +147,23 @@ it('an admin changes tables through the public services without a claim', async 
   expect((await failure(update)).code).toBe('PERMISSION_DENIED');
 });
 
+it('a job ends for its own connector only', async () => {
+  const [mine, other] = [await claimed(), await claimed()];
+  const job = { jobId: mine.jobId, connectorId: mine.connectorId, state: JobState.JS_SUCCEEDED };
+  const { endJob, recordJob } = worker.reconciliation;
+  const ends = [
+    { job, connectorId: other.connectorId, verifiedSince: new Date() },
+    { job: { ...job, connectorId: other.connectorId } },
+  ];
+  for (const end of ends) {
+    expect((await failure(withClaim(mine.claim, () => endJob(end)))).code).toBe('PERMISSION_DENIED');
+  }
+  const record = { job: { ...job, connectorId: other.connectorId } };
+  expect((await failure(withClaim(mine.claim, () => recordJob(record)))).code).toBe('PERMISSION_DENIED');
+  const unclaimed = { job: { ...job, jobId: 'made-up' }, connectorId: mine.connectorId };
+  expect((await failure(endJob({ ...unclaimed, verifiedSince: new Date() }))).code).toBe('PERMISSION_DENIED');
+});
+
 it('a job that never claimed, or was not told of its claim, records its end', async () => {
   const { connectorId, jobId, claim } = await claimed();
   const { endJob, recordJob } = worker.reconciliation;
