@@ -184,7 +184,10 @@ it('the next job, which takes over the connector, notices the end of the previou
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await catalog.claim(connectorId, jobId);
   catalog.jobs.statuses.set(jobId, 'TIMED_OUT');
-  expect(await catalog.claim(connectorId, 'the-next', { dead: jobId })).toMatchObject({ holderJobId: 'the-next', epoch: 2n });
+  expect(await catalog.claim(connectorId, 'the-next', { dead: jobId })).toMatchObject({
+    holderJobId: 'the-next',
+    epoch: 2n,
+  });
   expect(catalog.jobs.alerts.at(-1)).toMatchObject({ type: 'job.failed', jobId });
   expect(await end(connector, SUCCEEDED)).toMatchObject({
     type: AlertType.ALERT_TYPE_JOB_RECOVERED,
