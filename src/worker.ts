@@ -20,7 +20,6 @@ import { currentTenant } from './catalog-client/tenant.ts';
 import type { Config } from './config.ts';
 import { openConnector } from './connectors/open-connector.ts';
 import { INGEST_TASK_QUEUE, REPORT_SIGNAL, scanQueueOf, TASK_QUEUE } from './contract/names.ts';
-import { ALL_TENANTS } from './contract/tenant.ts';
 import { CodedError } from './errors.ts';
 import { Role } from './generated/reconciler/v1/tokens.ts';
 import { usePolicy } from './policy/current-policy.ts';
@@ -87,6 +86,7 @@ export async function startWorker(options: {
   });
   const { address, dataDir, workerPolicy: file } = config;
   const policy = workerPolicy({ file, address, dataDir });
+  usePolicy(policy, currentTenant);
   if (file === undefined && !policy.allowsLocalFiles) {
     logger.warn(
       `this worker has no policy, and its catalog is on another machine (${address}): connectors can use none of its secrets and identities, and no ` +
@@ -97,9 +97,7 @@ export async function startWorker(options: {
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
   const access = options.access ?? openAccess(config, config.address);
-  const { client, connection, catalog, tenant, close } = await connectAll(config, access, codec, workers);
-  // A workflow that was started by hand may name no tenant: the catalog then takes it for this one, and so does the policy.
-  usePolicy(policy, () => currentTenant(tenant));
+  const { client, connection, catalog, close } = await connectAll(config, access, codec, workers);
   connected = client;
   const limiterOf = rateLimiters(catalog);
   const open: ActivityDeps['openUncached'] = (spec) =>
@@ -224,13 +222,12 @@ async function connectAll(
     opened.push(() => connection.close());
     const catalog = connectCatalog(config.address, access);
     opened.push(() => catalog.close());
-    const onlyTenant = await checkCaller(catalog, config.address, access);
-    const tenant = access.tenant ?? onlyTenant;
+    await checkCaller(catalog, config.address, access);
     if (config.healthAddress !== undefined) {
       const health = await serveHealth(config.healthAddress, readiness(workers, client, catalog));
       opened.push(() => health.close());
     }
-    return { client, connection, catalog, tenant, close };
+    return { client, connection, catalog, close };
   } catch (error) {
     await close();
     throw error;
@@ -240,25 +237,16 @@ async function connectAll(
 /**
  * Without a valid token and the role, a worker can do nothing, which people should learn at once. A catalog that does not answer is waited for.
  *
- * @returns the tenant of the token if it has a single one
  * @throws CodedError UNAUTHENTICATED or PERMISSION_DENIED that names where the token is from
  */
-async function checkCaller(
-  catalog: CatalogClients,
-  address: string,
-  { tokenSource }: CatalogAccess,
-): Promise<string | undefined> {
+async function checkCaller(catalog: CatalogClients, address: string, { tokenSource }: CatalogAccess): Promise<void> {
   const source = tokenSource === undefined ? 'it has none' : `it is from ${tokenSource}`;
   const caller = await catalog.tokens.getCaller({}, { signal: AbortSignal.timeout(5_000) }).catch((error) => {
     if (!isRefused(error)) return undefined;
     const message = `the catalog service at ${address} does not accept the token of this worker (${source}): ${error.details}`;
     throw new CodedError('UNAUTHENTICATED', message);
   });
-  if (caller === undefined) return undefined;
-  if (caller.roles.includes(Role.ROLE_WORKER)) {
-    const [only, ...others] = caller.tenantIds;
-    return only === ALL_TENANTS || others.length > 0 ? undefined : only;
-  }
+  if (caller === undefined || caller.roles.includes(Role.ROLE_WORKER)) return;
   throw new CodedError(
     'PERMISSION_DENIED',
     `the token of this worker (${source}) is that of '${caller.subject}', which does not have the role worker. ` +

@@ -10,9 +10,9 @@ export function withTenant<T>(tenant: string, work: () => T): T {
   return tenants.run(tenant, work);
 }
 
-/** The tenant of the work in progress, otherwise `byDefault`. */
-export function currentTenant(byDefault = DEFAULT_TENANT): string {
-  return tenants.getStore() ?? byDefault;
+/** The tenant of the work in progress. */
+export function currentTenant(): string {
+  return tenants.getStore() ?? DEFAULT_TENANT;
 }
 
 /** Client middleware: names the tenant of the work that makes the call, otherwise `byDefault`, if there is one. */
