@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
 import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { filesBelow, hiddenIn } from '../integration/security/planted.ts';
 import { RunningStack } from '../integration/stack/running-stack.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
@@ -159,7 +159,7 @@ describe.each([
       const { workflowId = '', runId } = { ...execution } as { workflowId?: string; runId?: string };
       const history = await stack.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
       const bytes = Buffer.from(temporal.api.history.v1.History.encode(history).finish());
-      expect({ workflowId, hidden: hiddenIn(bytes) }).toEqual({ workflowId, hidden: [] });
+      expect({ workflowId, hidden: hiddenIn(HIDDEN, bytes) }).toEqual({ workflowId, hidden: [] });
     }
     const all = await Promise.all(jobs.map((id) => stack.temporal.workflow.getHandle(id).fetchHistory()));
     const text = Buffer.concat(
@@ -171,7 +171,9 @@ describe.each([
 
   it('are not in any file: databases and logs', () => {
     const files = filesBelow(stack.dataDir);
-    const found = files.map((file) => [file.slice(stack.dataDir.length), hiddenIn(readFileSync(file))] as const);
+    const found = files.map(
+      (file) => [file.slice(stack.dataDir.length), hiddenIn(HIDDEN, readFileSync(file))] as const,
+    );
     expect(found.filter(([, names]) => names.length > 0)).toEqual([]);
     const filesWithRefusal = files.filter((file) => readFileSync(file).includes(REFUSAL)).join(' ');
     expect(filesWithRefusal).toMatch(/catalog\.db/);
@@ -184,54 +186,27 @@ describe.each([
       Object.values(stack.observed()).map(async ({ metrics }) => (await fetch(`http://${metrics}/metrics`)).text()),
     );
     expect(metrics.join()).toMatch(/reconciler_errors_total\{.*code="PERMISSION_DENIED"/);
-    expect(hiddenIn(Buffer.from(metrics.join()))).toEqual([]);
+    expect(hiddenIn(HIDDEN, Buffer.from(metrics.join()))).toEqual([]);
     // Wait for the last spans of the last job.
     const runs = () =>
       new Set(receiver.spans.filter(({ name }) => name === 'RunWorkflow:reconcile').map((s) => s.spanId));
     await waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
     const sent = Buffer.concat(receiver.bodies);
     expect(sent.includes(REFUSAL)).toBe(true);
-    expect(hiddenIn(sent)).toEqual([]);
+    expect(hiddenIn(HIDDEN, sent)).toEqual([]);
   });
 
   it('are not in the output of commands', async () => {
     for (const jobId of jobs) {
       const { stdout, stderr } = await stack.cli('job', 'failures', jobId, '--json');
       expect(stdout).toMatch(/refused|s3/i);
-      expect(hiddenIn(Buffer.from(stdout + stderr))).toEqual([]);
+      expect(hiddenIn(HIDDEN, Buffer.from(stdout + stderr))).toEqual([]);
     }
     const list = await stack.cli('job', 'list', '--json');
     expect(list.stdout).toContain(REFUSAL);
-    expect(hiddenIn(Buffer.from(list.stdout + list.stderr))).toEqual([]);
+    expect(hiddenIn(HIDDEN, Buffer.from(list.stdout + list.stderr))).toEqual([]);
     const { stdout } = await stack.cli('connector', 'list', '--json');
     expect(stdout).toContain('env:PLANTED_TOKEN');
-    expect(hiddenIn(Buffer.from(stdout))).toEqual([]);
+    expect(hiddenIn(HIDDEN, Buffer.from(stdout))).toEqual([]);
   });
 });
-
-/** Names of the secrets that the bytes contain, in plain form or in an encoded one. */
-function hiddenIn(bytes: Buffer): string[] {
-  return Object.entries(HIDDEN)
-    .filter(([, secret]) => formsOf(secret).some((form) => bytes.includes(form)))
-    .map(([name]) => name);
-}
-
-function formsOf(secret: string): string[] {
-  return [
-    // The beginning of a secret reveals most of it.
-    secret.slice(0, 10),
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    JSON.stringify(JSON.stringify(secret)).slice(3, -3),
-    encodeURIComponent(secret),
-    new URLSearchParams({ '': secret }).toString().slice(1),
-    // Two thirds of the text, because the text around it changes only the ends of its encoding.
-    Buffer.from(secret).toString('base64').slice(0, -4),
-  ];
-}
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-}
