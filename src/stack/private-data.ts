@@ -2,7 +2,8 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The names of what `up` keeps in its data directory. */
-const OWN = /^(logs|token|up\.lock.*|stack\.json.*|(catalog|temporal)\.db(\.lock)?(-wal|-shm|-journal)?)$/;
+const OWN =
+  /^(logs|token|catalog\.json.*|up\.lock.*|stack\.json.*|(catalog|temporal)\.db(\.lock)?(-wal|-shm|-journal)?)$/;
 
 /**
  * Creates a data directory that only this user can enter. If it exists, what `up` keeps there becomes private, and so does the directory

@@ -124,7 +124,7 @@ export class SyntheticStack implements AsyncDisposable {
       const timeout = AbortSignal.timeout(120_000);
       await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', timeout);
       const catalog = connectCatalog(url, {
-        ...(security !== 'none' && dataDirToken(folder)),
+        ...(security !== 'none' && dataDirToken(folder, address)),
         ...(certificate && { tls: { ca: certificate.cert } }),
       });
       if (certificate) await untilAnswering(catalog, timeout);

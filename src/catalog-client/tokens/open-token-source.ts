@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, hostPortOf } from '../../config.ts';
 import { isThisMachine } from '../../policy/this-machine.ts';
-import { readRunningStack } from '../../stack/stack-file.ts';
+import { servedAddress } from '../../stack/serving-file.ts';
 import { loginFileOf } from '../login/login-file.ts';
 import { loginToken } from '../login/login-token.ts';
 import { commandToken } from './command-token.ts';
@@ -21,21 +21,23 @@ export function openTokenSource(config: Config, address: string, tokenFileOption
   if (tokenCommand !== undefined) return commandToken(tokenCommand);
   const login = loginFileOf(config.configDir, address);
   if (existsSync(login)) return loginToken(login);
-  return isOfDataDir(config.dataDir, address) ? dataDirToken(config.dataDir) : undefined;
+  return dataDirToken(config.dataDir, address);
 }
 
-/** The token that the catalog service writes into its data directory, which only its user can read. */
-export function dataDirToken(dataDir: string): TokenSource {
+/**
+ * The token that the catalog service writes into its data directory, which only its user can read. Whoever else listens on this machine, on the port
+ * that the service had or will have, must not get it: it is used only while the service runs, at its address.
+ */
+export function dataDirToken(dataDir: string, address: string): TokenSource | undefined {
+  if (!isThisMachine(`http://${hostPortOf(address)}`)) return undefined;
   const file = join(dataDir, 'token');
   const name = `the data directory ${dataDir}`;
-  return { name: isReadable(file) ? name : undefined, token: fileToken(file, { name, mayBeMissing: true }).token };
-}
-
-/** Whether the address can be that of the service that uses the data directory: its token must reach no other. */
-function isOfDataDir(dataDir: string, address: string): boolean {
-  if (!isThisMachine(`http://${hostPortOf(address)}`)) return false;
-  const stack = readRunningStack(dataDir);
-  return stack === undefined || portOf(stack.address) === portOf(hostPortOf(address));
+  const { token } = fileToken(file, { name, mayBeMissing: true });
+  const isServed = () => portOf(servedAddress(dataDir) ?? '') === portOf(hostPortOf(address));
+  return {
+    name: isReadable(file) ? name : undefined,
+    token: async (...refused) => (isServed() ? token(...refused) : undefined),
+  };
 }
 
 const portOf = (address: string) => address.slice(address.lastIndexOf(':') + 1);

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { hostPortOf, readConfig } from '../../config.ts';
 import { CodedError } from '../../errors.ts';
+import { recordServing } from '../../stack/serving-file.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { addList } from '../catalog/list.ts';
 import { addressOption } from '../catalog-session/address.ts';
@@ -121,10 +122,13 @@ async function run(listenOn: string | undefined, options: CatalogOptions): Promi
     );
   const temporal = { jobs: jobsOn(), jobsIn: async (namespace: string) => jobsOn(namespace) };
   const catalog = await startCatalog({ ...config, address, databaseFile, authenticate, ...temporal, logger });
+  // Before the first call is served: clients with the owner's token send it only to this address.
+  const forget = recordServing(config.dataDir, catalog.address);
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const end = await Promise.race([stopped, catalog.failed]);
   logger.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
   outages.stop();
+  forget();
   await catalog.stop();
   await tracing?.close();
   if (end instanceof Error) throw new CodedError('FAILED_PRECONDITION', end.message);

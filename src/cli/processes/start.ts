@@ -56,7 +56,7 @@ export function define(command: Command): void {
       const stop = untilStopped();
       const folder = resolve(dataDir ?? readConfig().dataDir);
       const stack = await runningStack(folder, stop.signal);
-      const clients = connectCatalog(stack.address, { token: dataDirToken(folder).token });
+      const clients = connectCatalog(stack.address, dataDirToken(folder, stack.address));
       try {
         const { job, richest } = await demo(clients, stack, stop.signal);
         if (job.state !== JobState.JS_SUCCEEDED) throw new ExitCode(EXIT.FAILED);

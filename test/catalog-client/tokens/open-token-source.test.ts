@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { loginFileOf, writeLogin } from '../../../src/catalog-client/login/login-file.ts';
 import { openTokenSource } from '../../../src/catalog-client/tokens/open-token-source.ts';
 import { readConfig } from '../../../src/config.ts';
-import { type StackFile, writeStackFile } from '../../../src/stack/stack-file.ts';
+import { recordServing } from '../../../src/stack/serving-file.ts';
 
 const ADDRESS = '127.0.0.1:7460';
 let folder: string;
@@ -28,12 +28,9 @@ function logIn(address: string): void {
   writeLogin(loginFileOf(config().configDir, address), login);
 }
 
-function runStack(address: string): void {
-  writeStackFile(dataDir, { pid: process.pid, address, processes: {} } as StackFile);
-}
-
 describe('the token', () => {
   it('is that of the first source that is set', async () => {
+    recordServing(dataDir, ADDRESS);
     logIn(ADDRESS);
     const env: Record<string, string> = {
       RECONCILER_TOKEN: 'of-variable',
@@ -60,19 +57,29 @@ describe('the token', () => {
   });
 
   it('of the data directory is sent only to this machine', async () => {
-    for (const address of ['127.0.0.1:7460', '[::1]:7460', 'localhost:1', 'https://localhost:7460'])
+    recordServing(dataDir, ADDRESS);
+    for (const address of ['127.0.0.1:7460', '[::1]:7460', 'localhost:7460', 'https://localhost:7460'])
       expect(await openTokenSource(config(), address)?.token()).toBe('of-data-dir');
     for (const address of ['10.0.0.1:7460', 'https://catalog.example.com:7460', '127.0.0.1.example.com:7460'])
       expect(openTokenSource(config(), address)).toBeUndefined();
   });
 
-  it('of the data directory is sent only to the stack that runs there', async () => {
-    runStack('127.0.0.1:7461');
-    expect(openTokenSource(config(), '127.0.0.1:7460')).toBeUndefined();
-    expect(await openTokenSource(config(), 'localhost:7461')?.token()).toBe('of-data-dir');
+  it('of the data directory is sent only while the catalog service of the directory runs, and to its port', async () => {
+    const source = openTokenSource(config(), ADDRESS);
+    // Whoever listens there now is somebody else.
+    expect(await source?.token()).toBeUndefined();
+    const forget = recordServing(dataDir, ADDRESS);
+    expect(await source?.token()).toBe('of-data-dir');
+    expect(await openTokenSource(config(), '127.0.0.1:7461')?.token()).toBeUndefined();
+    forget();
+    expect(await source?.token()).toBeUndefined();
+    const ended = { pid: 2 ** 22 + 1, address: ADDRESS };
+    writeFileSync(join(dataDir, 'catalog.json'), JSON.stringify(ended));
+    expect(await source?.token()).toBeUndefined();
   });
 
   it('of the data directory may come later', async () => {
+    recordServing(dataDir, ADDRESS);
     rmSync(join(dataDir, 'token'));
     const source = openTokenSource(config(), ADDRESS);
     expect(source?.name).toBeUndefined();

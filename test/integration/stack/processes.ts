@@ -36,7 +36,7 @@ export class Processes implements AsyncDisposable {
     this.#temporalCli = temporalCli;
     this.temporalAddress = `127.0.0.1:${temporalPort}`;
     this.address = `127.0.0.1:${catalogPort}`;
-    this.catalog = connectCatalog(this.address, dataDirToken(this.folder));
+    this.catalog = connectCatalog(this.address, dataDirToken(this.folder, this.address));
   }
 
   /** Starts only Temporal. */

@@ -29,7 +29,7 @@ export class RunningStack implements AsyncDisposable {
     this.address = address;
     this.uiUrl = uiUrl;
     this.env = { ...globalThis.process.env, RECONCILER_ADDRESS: address, RECONCILER_DATA_DIR: dataDir };
-    this.catalog = connectCatalog(address, dataDirToken(dataDir));
+    this.catalog = connectCatalog(address, dataDirToken(dataDir, address));
     this.temporal = temporal;
   }
 
