@@ -1,10 +1,13 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { fieldsOf, resourceOf } from '../../src/catalog/audit/resource-of.ts';
 import { readDescriptorSet } from '../../src/catalog/server/descriptor-set.ts';
+import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
 import { BindingsDefinition, ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { IngestionDefinition } from '../../src/generated/reconciler/internal/v1/ingestion.ts';
 import { ReconciliationDefinition } from '../../src/generated/reconciler/internal/v1/reconciliation.ts';
+import { AuditDefinition } from '../../src/generated/reconciler/v1/audit.ts';
 import { CatalogsDefinition } from '../../src/generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobChangeKind, JobState, ReconcileJobsDefinition } from '../../src/generated/reconciler/v1/jobs.ts';
@@ -15,9 +18,10 @@ import { SnapshotsDefinition } from '../../src/generated/reconciler/v1/snapshots
 import { TableStatisticsDefinition } from '../../src/generated/reconciler/v1/statistics.ts';
 import { TableFormat, TablesDefinition } from '../../src/generated/reconciler/v1/tables.ts';
 import { TenantsDefinition } from '../../src/generated/reconciler/v1/tenants.ts';
+import { Role, TokensDefinition } from '../../src/generated/reconciler/v1/tokens.ts';
 import { ViewsDefinition } from '../../src/generated/reconciler/v1/views.ts';
 import { added, TestTable } from './files.ts';
-import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
+import { connectorSpec, DROPS, failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -34,6 +38,35 @@ const large = () => Object.fromEntries(some(15).map((n) => [`p${n}`, 'x'.repeat(
 
 /** Makes more than 4 MiB of what an RPC lists, and returns its request without a page token. */
 const RECIPES: Record<string, () => Promise<object>> = {
+  async ListAuditEvents() {
+    const { namespaceId } = await catalog.namespace();
+    // Events of the largest size: of refused calls whose paths of fields do not exist.
+    const event = eventOf({
+      namespace: { namespaceId, path: ['語'.repeat(1024)] },
+      updateMask: some(100).map(() => '語'.repeat(200)),
+    });
+    const database = new Sqlite(catalog.file);
+    const insert =
+      database.prepare(`insert into audit_events (at, tenant_id, subject, issuer, roles, method, resource, allowed, code, fields, peer, trace_id)
+      values (?, 'default', 'large', '', '[]', '', ?, 0, 'INVALID_ARGUMENT', ?, '', '')`);
+    for (const n of some(300)) insert.run(n, event.resource, JSON.stringify(event.fields));
+    database.close();
+    return { subject: 'large' };
+  },
+  async ListTokens() {
+    // With the largest tokens, a thousand have less than 4 MiB.
+    const tokens = await Promise.all(
+      some(1100).map((n) =>
+        catalog.clients.tokens.createToken({
+          subject: `${n}`.padEnd(200, 'ü'),
+          roles: [Role.ROLE_READER],
+          tenantIds: ['*'],
+        }),
+      ),
+    );
+    expect(tokens).toHaveLength(1100);
+    return {};
+  },
   async ListCatalogs() {
     for (const n of some(6)) {
       await catalog.clients.catalogs.createCatalog({ catalog: { displayName: `large ${n}`, properties: large() } });
@@ -171,7 +204,7 @@ const RECIPES: Record<string, () => Promise<object>> = {
     return { connectorId, kind: OBJECT_KIND_VIEW };
   },
   async DropExpiredSnapshots() {
-    const connectorId = await connector();
+    const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec(DROPS) });
     const { namespaceId } = await catalog.namespace();
     const { bindings, ingestion, snapshots } = catalog.clients;
     for (const n of some(220)) {
@@ -185,6 +218,9 @@ const RECIPES: Record<string, () => Promise<object>> = {
     return { connectorId, validateOnly: true, expiredFor: {} };
   },
 };
+
+/** What the audit keeps of a request. */
+const eventOf = (request: object) => ({ resource: resourceOf(request), fields: fieldsOf(request) });
 
 async function connector(): Promise<string> {
   return (await catalog.clients.connectors.createConnector({ connector: connectorSpec() })).connectorId;
@@ -206,7 +242,8 @@ async function wideFiles(): Promise<object> {
 const DEFINITIONS = [
   ...[BindingsDefinition, IngestionDefinition, ReconciliationDefinition, CatalogsDefinition, ConnectorsDefinition],
   ...[ReconcileJobsDefinition, NamespacesDefinition, PlansDefinition, SchedulesDefinition, SnapshotsDefinition],
-  ...[TableStatisticsDefinition, TablesDefinition, TenantsDefinition, ViewsDefinition],
+  ...[TableStatisticsDefinition, TablesDefinition, TenantsDefinition, TokensDefinition, ViewsDefinition],
+  AuditDefinition,
 ];
 
 interface ListMethod {
@@ -219,14 +256,11 @@ const { file } = fromBinary(FileDescriptorSetSchema, readDescriptorSet() as Uint
 const messages = new Map(
   file.flatMap(({ package: name, messageType }) => messageType.map((message) => [`.${name}.${message.name}`, message])),
 );
-/** A page of a thousand has less: a token has at most 20 tenants and 200 characters of text. */
-const SMALL = ['ListTokens'];
 const LISTS = file
   .flatMap(({ service }) => service)
   .flatMap(({ method }) => method)
   .filter(({ outputType }) => messages.get(outputType)?.field.some((field) => field.name === 'next_page_token'))
-  .map(({ name }) => name)
-  .filter((name) => !SMALL.includes(name));
+  .map(({ name }) => name);
 
 it('every RPC that lists something is tested here', () => {
   expect(LISTS.sort()).toEqual(Object.keys(RECIPES).sort());
@@ -264,6 +298,8 @@ it.each(LISTS)('%s has pages of about 4 MiB', async (name) => {
 });
 
 const COUNTS: Record<string, number> = {
+  ListAuditEvents: 300,
+  ListTokens: 1100,
   ListNamespaces: 7,
   ListTables: 3,
   ListTenants: 601,

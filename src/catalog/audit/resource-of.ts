@@ -25,6 +25,9 @@ const FIELDS = [
 ];
 
 const MAX_LENGTH = 1024;
+/** Refused calls are recorded as well, so what their requests contain must be bounded here. */
+const MAX_FIELDS = 100;
+const MAX_FIELD_LENGTH = 100;
 
 /** The id, or else the name, of what a call concerns; empty if its request has none. Streams of requests have none. */
 export function resourceOf(request: unknown): string {
@@ -48,8 +51,9 @@ function firstOf(fields: Fields, names: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** The paths of a request's update mask. */
+/** The paths of a request's update mask: at most 100, each cut at 100 characters. */
 export function fieldsOf(request: unknown): string[] {
   const { updateMask } = (request ?? {}) as { updateMask?: readonly string[] };
-  return Array.isArray(updateMask) ? updateMask.slice(0, 100) : [];
+  if (!Array.isArray(updateMask)) return [];
+  return updateMask.slice(0, MAX_FIELDS).map((path: string) => path.slice(0, MAX_FIELD_LENGTH));
 }

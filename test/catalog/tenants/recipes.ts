@@ -1,18 +1,12 @@
-import { ConnectorKind } from '../../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { FileContent } from '../../../src/generated/reconciler/v1/statistics.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
+import { Role } from '../../../src/generated/reconciler/v1/tokens.ts';
 import { SCHEMA } from '../files.ts';
-import { INTERNAL, PUBLIC, TABLE, type TestTenant, VIEW } from './tenant.ts';
-
-/** Prepares what a call concerns, and returns its request: a list of messages if it is a stream. */
-type Recipe = (tenant: TestTenant) => Promise<object>;
-
-const ended = { state: JobState.JS_FAILED };
-
-/** Recipes of one kind of resource, by the names of RPCs. */
-const recipes = (prefix: string, byName: Record<string, Recipe | Recipe[]>): [string, Recipe[]][] =>
-  Object.entries(byName).map(([name, recipe]) => [prefix + name, [recipe].flat()]);
+import { type Recipe, recipes } from './recipe.ts';
+import { PUBLIC, type TestTenant } from './tenant.ts';
+import { WORKER_RECIPES } from './worker-recipes.ts';
 
 /** A job whose id no other tenant's job has, and one whose id the same job of each tenant has. */
 const ofJob = (more: (t: TestTenant) => object = () => ({})): Recipe[] => [
@@ -20,14 +14,20 @@ const ofJob = (more: (t: TestTenant) => object = () => ({})): Recipe[] => [
   async (t) => ({ jobId: (await t.aFailedJob(t.name('nightly'))).jobId, ...more(t) }),
 ];
 
-/** What a worker writes of a job that has begun. */
-const aRecord = async (t: TestTenant, id?: string) => {
-  const { connectorId, displayName, jobId } = await t.aBusyConnector(id);
-  return { connectorId, jobId, job: { jobId, connectorId, connectorName: displayName, message: t.nonce } };
-};
-
 /** What each RPC is called with. An RPC without a recipe fails the test. */
 export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
+  ...WORKER_RECIPES,
+  ...recipes(`${PUBLIC}Audit/`, {
+    ListAuditEvents: [
+      async (t) => {
+        await t.aCatalog();
+        return {};
+      },
+      async (t) => ({ resource: (await t.aCatalog()).catalogId }),
+      // The catalogs of both tenants have this name.
+      async (t) => ({ resource: (await t.aCatalog()).displayName }),
+    ],
+  }),
   ...recipes(`${PUBLIC}Catalogs/`, {
     CreateCatalog: [
       async (t) => ({
@@ -86,6 +86,10 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
         const alerts = { webhookUrl: 'env:HOOK' };
         return { connector: { connectorId, policy, alerts }, updateMask: ['policy.task_queue', 'alerts'] };
       },
+      async (t) => {
+        const { connectorId } = await t.aConnector();
+        return { connector: { connectorId, state: ConnectorState.CONNECTOR_STATE_PAUSED }, updateMask: ['state'] };
+      },
     ],
     DeleteConnector: [
       async (t) => {
@@ -100,7 +104,16 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       },
       async (t) => ({ connectorId: (await t.aBusyConnector()).connectorId, deleteContents: true, validateOnly: true }),
     ],
-    ValidateConnector: async (t) => ({ target: { $case: 'connectorId', value: (await t.aConnector()).connectorId } }),
+    ValidateConnector: [
+      async (t) => ({ target: { $case: 'connectorId', value: (await t.aConnector()).connectorId } }),
+      // One that is not stored, while another one is validated.
+      async (t) => {
+        await t.aDraft();
+        const destination = { catalogId: (await t.aCatalog()).catalogId };
+        const connector = { kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: `file:///${t.nonce}`, destination };
+        return { target: { $case: 'connector', value: connector } };
+      },
+    ],
     TriggerReconcile: [
       async (t) => ({ connectorId: (await t.aConnector()).connectorId, idempotencyKey: t.name('key') }),
       async (t) => {
@@ -121,11 +134,11 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       async (t) => ({ name: { $case: 'text', value: (await t.aNamespace()).catalogName } }),
       // A table that was not ingested completely.
       async (t) => {
-        const { connectorId } = await t.aConnector();
+        const { connectorId, claim } = await t.aClaimedConnector();
         const { namespaceId, catalogName } = await t.aNamespace();
         const upstream = { namespacePath: ['up'], name: 'orders' };
         const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        await t.worker('Bindings/EnsureTable', { connectorId, namespaceId, upstream, name: 'orders', format });
+        await t.worker('Bindings/EnsureTable', { connectorId, namespaceId, upstream, name: 'orders', format }, claim);
         return { name: { $case: 'text', value: `${catalogName}.fx.orders` }, object: true };
       },
     ],
@@ -239,6 +252,15 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
     GetTableSchema: async (t) => ({ tableId: (await t.aTable()).tableId, schemaId: 0 }),
     PutTableSchema: async (t) => ({ tableId: (await t.aTable()).tableId, schema: { ...SCHEMA, schemaId: 1 } }),
   }),
+  ...recipes(`${PUBLIC}Tokens/`, {
+    CreateToken: async (t) => ({ subject: t.nonce, roles: [Role.ROLE_READER], tenantIds: [t.id] }),
+    ListTokens: async (t) => {
+      await t.aToken();
+      return {};
+    },
+    RevokeToken: async (t) => ({ tokenId: (await t.aToken()).tokenId }),
+    GetCaller: async () => ({}),
+  }),
   ...recipes(`${PUBLIC}Views/`, {
     CreateView: async (t) => {
       const { namespaceId } = await t.aNamespace();
@@ -252,247 +274,6 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       return { view: { viewId, description: t.nonce }, updateMask: ['description'] };
     },
     DeleteView: async (t) => ({ viewId: (await t.aBusyConnector()).viewId }),
-  }),
-  ...recipes(`${INTERNAL}Bindings/`, {
-    LookupBindings: async (t) => {
-      const { connectorId, upstream } = await t.aBusyConnector();
-      return { connectorId, kind: TABLE, names: [upstream] };
-    },
-    ReadBoundTable: async (t) => {
-      const { connectorId, upstream } = await t.aBusyConnector();
-      return { connectorId, upstream };
-    },
-    ListBindings: async (t) => ({ connectorId: (await t.aBusyConnector()).connectorId, kind: VIEW }),
-    CountBindings: async (t) => {
-      const { connectorId } = await t.aBusyConnector();
-      return { connectorId, kind: TABLE, formats: [TableFormat.TABLE_FORMAT_ICEBERG] };
-    },
-    MarkMissing: [
-      async (t) => {
-        const { connectorId, tableId } = await t.aBusyConnector();
-        return { connectorId, kind: TABLE, objectIds: [tableId] };
-      },
-      async (t) => {
-        const { connectorId, viewId } = await t.aBusyConnector();
-        return { connectorId, kind: VIEW, objectIds: [viewId] };
-      },
-    ],
-    EnsureTable: [
-      async (t) => {
-        const { connectorId, namespaceId } = await t.aBusyConnector();
-        const upstream = { namespacePath: ['up'], name: 'more' };
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        return { connectorId, namespaceId, upstream, name: 'more', format, location: t.nonce };
-      },
-      // The table is moved, and gets another upstream.
-      async (t) => {
-        const { connectorId, upstream } = await t.aBusyConnector();
-        const { namespaceId } = await t.aNamespace();
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        return { connectorId, namespaceId, upstream, name: 'moved', format, location: t.nonce, uuid: 'another' };
-      },
-      // The name belongs to a table of another upstream name.
-      async (t) => {
-        const { connectorId, namespaceId } = await t.aBusyConnector();
-        const upstream = { namespacePath: ['up'], name: 'rival' };
-        return { connectorId, namespaceId, upstream, name: 'view', format: TableFormat.TABLE_FORMAT_ICEBERG };
-      },
-      // A table that does not exist is reserved, and then created with the id that was reserved.
-      async (t) => {
-        const { connectorId, namespaceId } = await t.aBusyConnector();
-        const upstream = { namespacePath: ['up'], name: 'more' };
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        return { connectorId, namespaceId, upstream, name: 'more', format, reserveIfNew: true };
-      },
-      async (t) => {
-        const { connectorId, namespaceId, upstream, tableId } = await t.aBusyConnector();
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        return { connectorId, namespaceId, upstream, name: 'orders', format, location: t.nonce, tableId };
-      },
-      // The id that was reserved is taken.
-      async (t) => {
-        const { connectorId, namespaceId, tableId } = await t.aBusyConnector();
-        const upstream = { namespacePath: ['up'], name: 'more' };
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        return { connectorId, namespaceId, upstream, name: 'more', format, tableId };
-      },
-    ],
-    EnsureView: [
-      async (t) => {
-        const { connectorId, namespaceId } = await t.aBusyConnector();
-        const view = { namespaceId, name: 'more', ...t.texts() };
-        return { connectorId, upstream: { namespacePath: ['up'], name: 'more' }, view };
-      },
-      // The view is moved and changed.
-      async (t) => {
-        const { connectorId } = await t.aBusyConnector();
-        const { namespaceId } = await t.aNamespace();
-        const view = { namespaceId, name: 'moved', ...t.texts() };
-        return { connectorId, upstream: { namespacePath: ['up'], name: 'view' }, view };
-      },
-    ],
-  }),
-  ...recipes(`${INTERNAL}Ingestion/`, {
-    ExpireSnapshots: async (t) => ({ tableId: (await t.aFullTable()).tableId, snapshotIds: [1n] }),
-    ListFilesToSketch: async (t) => ({ tableId: (await t.aFullTable()).tableId, sampleFraction: 1, maxFiles: 10n }),
-    PutFileSketches: async (t) => {
-      return { tableId: (await t.aFullTable()).tableId, files: [{ filePath: `${t.nonce}/1`, columns: [] }] };
-    },
-    CompareSnapshots: async (t) => ({ tableId: (await t.aFullTable()).tableId }),
-    CommitSnapshot: [
-      async (t) => {
-        const { tableId } = await t.aTable();
-        return t.commit({ tableId, snapshot: t.snapshot(tableId) });
-      },
-      // A reserved table is created with its snapshot.
-      async (t) => {
-        const { connectorId, namespaceId } = await t.aBusyConnector();
-        const upstream = { namespacePath: ['up'], name: 'more' };
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        const ensureTable = { connectorId, namespaceId, upstream, name: 'more', format, reserveIfNew: true };
-        const { tableId } = (await t.worker('Bindings/EnsureTable', ensureTable)).table;
-        const bound = { connectorId, namespacePath: ['up'], tableName: 'more', fingerprint: t.nonce };
-        const updateTable = {
-          table: { tableId, currentSnapshotId: 1n, upstream: bound },
-          updateMask: ['current_snapshot_id', 'upstream'],
-        };
-        const header = { tableId, snapshot: t.snapshot(tableId), ensureTable: { ...ensureTable, tableId } };
-        return t.commit(header, { updateTable });
-      },
-      // The same under the claim of a job.
-      async (t) => {
-        const { connectorId, namespaceId, epoch, runId } = await t.aBusyConnector();
-        const upstream = { namespacePath: ['up'], name: 'more' };
-        const format = TableFormat.TABLE_FORMAT_ICEBERG;
-        const ensureTable = { connectorId, namespaceId, upstream, name: 'more', format, reserveIfNew: true };
-        const { tableId } = (await t.worker('Bindings/EnsureTable', ensureTable)).table;
-        const bound = { connectorId, namespacePath: ['up'], tableName: 'more', fingerprint: t.nonce };
-        const updateTable = {
-          table: { tableId, currentSnapshotId: 1n, upstream: bound },
-          updateMask: ['current_snapshot_id', 'upstream'],
-        };
-        const header = { tableId, snapshot: t.snapshot(tableId), ensureTable: { ...ensureTable, tableId } };
-        return { under: { connectorId, epoch, runId }, request: t.commit(header, { updateTable }) };
-      },
-    ],
-    UpdateTable: async (t) => {
-      const { tableId, connectorId } = await t.aBusyConnector();
-      const upstream = { connectorId, namespacePath: ['up'], tableName: 'orders', fingerprint: 'new' };
-      return { table: { tableId, upstream }, updateMask: ['upstream'] };
-    },
-  }),
-  ...recipes(`${INTERNAL}Reconciliation/`, {
-    ClaimConnector: [
-      // The job was reset.
-      async (t) => {
-        const { connectorId, jobId } = await t.aFailedJob(t.name('nightly'));
-        return { connectorId, job: { jobId, message: t.nonce }, runId: 'another' };
-      },
-      // A former run of it.
-      async (t) => {
-        const { connectorId, jobId, runId } = await t.aBusyConnector();
-        const job = { jobId, message: t.nonce };
-        await t.worker('Reconciliation/ClaimConnector', { connectorId, job, runId: 'another' });
-        return { connectorId, job, runId };
-      },
-      async (t) => {
-        const { connectorId, jobId: dead } = await t.aBusyConnector();
-        t.catalog.jobs.statuses.set(dead, 'TERMINATED');
-        const jobId = t.jobId();
-        return { connectorId, job: { jobId, message: t.nonce }, runId: `run-of-${jobId}`, deadHolderJobId: dead };
-      },
-      async (t) => {
-        const { connectorId, holder } = await t.aWaitingJob();
-        return { connectorId, job: { jobId: holder, message: t.nonce }, runId: 'another', continued: false };
-      },
-      async (t) => {
-        const { connectorId } = await t.aWaitingJob();
-        return {
-          connectorId,
-          job: { jobId: t.name('nightly'), message: t.nonce },
-          runId: 'same-run',
-        };
-      },
-    ],
-    EndJob: [
-      async (t) => {
-        const { connectorId, jobId, runId, displayName } = await t.aBusyConnector();
-        t.catalog.unverify(connectorId);
-        const job = { jobId, connectorId, connectorName: displayName, state: JobState.JS_SUCCEEDED };
-        return { connectorId, runId, job, verifiedSince: new Date(1) };
-      },
-      // The claim has passed to another run.
-      async (t) => {
-        const { connectorId, jobId, runId, epoch, displayName } = await t.aBusyConnector(t.jobId());
-        const job = { jobId, connectorId, connectorName: displayName };
-        await t.worker('Reconciliation/ClaimConnector', { connectorId, job, runId: 'another' });
-        const request = { connectorId, runId, job: { ...job, ...ended } };
-        return { under: { connectorId, epoch, runId }, request };
-      },
-      async (t) => {
-        const { connectorId, jobId, runId, epoch, displayName } = await t.aBusyConnector();
-        const job = { jobId, connectorId, connectorName: displayName, ...ended };
-        return { under: { connectorId, epoch, runId }, request: { connectorId, runId, job } };
-      },
-      async (t) => {
-        const { job, connectorId, jobId } = await aRecord(t);
-        return { connectorId, runId: `run-of-${jobId}`, job: { ...job, ...ended }, failures: [t.failure()] };
-      },
-      async (t) => {
-        const { connectorId, holder, displayName } = await t.aWaitingJob();
-        const job = { jobId: holder, connectorId, connectorName: displayName, state: JobState.JS_SUCCEEDED };
-        return { connectorId, runId: `run-of-${holder}`, job, verifiedSince: new Date(1) };
-      },
-    ],
-    RecordJob: async (t) => {
-      const { job } = await aRecord(t);
-      return { job: { ...job, ...ended }, failures: [t.failure()] };
-    },
-    RecordJobChanges: [
-      async (t) => ({ jobId: (await aRecord(t)).jobId, changes: [t.change()] }),
-      // Another table has the destination.
-      async (t) => {
-        const { jobId } = await aRecord(t, t.jobId());
-        await t.worker('Reconciliation/RecordJobChanges', { jobId, changes: [t.change()] });
-        return { jobId, changes: [{ ...t.change(), name: 'up.rival' }] };
-      },
-    ],
-    RecordJobOutcomes: async (t) => ({ jobId: (await aRecord(t)).jobId, step: 'a', outcomes: [t.outcome()] }),
-    EnsureDestination: [
-      async (t) => {
-        const { connectorId } = await t.aConnector();
-        const { catalogId, namespaceId } = await t.aNamespace();
-        return { connectorId, destination: { catalogId, namespaceId } };
-      },
-      async (t) => {
-        const { connectorId } = await t.aConnector();
-        return { connectorId, destination: { catalogName: (await t.aNamespace()).catalogName }, namespacePath: ['fx'] };
-      },
-    ],
-    DropMissing: [
-      async (t) => {
-        const { connectorId, tableId, viewId } = await t.aBusyConnector();
-        await t.worker('Bindings/MarkMissing', { connectorId, kind: TABLE, objectIds: [tableId] });
-        await t.worker('Bindings/MarkMissing', { connectorId, kind: VIEW, objectIds: [viewId] });
-        return { connectorId, tableIds: [tableId], viewIds: [viewId] };
-      },
-    ],
-    DropExpiredSnapshots: async (t) => {
-      const { connectorId, tableId } = await t.aBusyConnector();
-      const expired = { ...t.snapshot(tableId, 2n) };
-      await t.admin('Snapshots/CreateSnapshot', { snapshot: expired, metadataOnly: true });
-      await t.worker('Ingestion/ExpireSnapshots', { tableId, snapshotIds: [2n] });
-      return { connectorId };
-    },
-    BindDestination: async (t) => {
-      const { connectorId } = await t.aConnector();
-      const { catalogId, namespaceId } = await t.aNamespace();
-      const { tableId } = await t.aTable(namespaceId);
-      return { connectorId, destination: { catalogId, namespaceId, tableId } };
-    },
-    AcquireRequests: async (t) => {
-      return { connectorId: (await t.aConnector({ policy: { maxRequestsPerSecond: 10 } })).connectorId };
-    },
   }),
 ]);
 

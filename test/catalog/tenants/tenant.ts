@@ -1,5 +1,6 @@
+import type { Claim } from '../../../src/contract/claim.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
-import { ConnectorKind } from '../../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, MissingAction } from '../../../src/generated/reconciler/v1/connectors.ts';
 import {
   JobChangeAction,
   JobChangeKind,
@@ -8,11 +9,17 @@ import {
   JobState,
 } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
+import { Role } from '../../../src/generated/reconciler/v1/tokens.ts';
 import { added, SCHEMA } from '../files.ts';
-import type { SharedCatalog } from './two-tenants.ts';
+import { nonceOf, type SharedCatalog } from './two-tenants.ts';
 
 export const PUBLIC = '/reconciler.v1.';
 export const INTERNAL = '/reconciler.internal.v1.';
+
+/** What is gone upstream is dropped at once, however much it is. */
+export const DROPS_ALL = {
+  missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 },
+};
 
 let count = 0;
 let round = 0;
@@ -28,7 +35,7 @@ export class TestTenant {
   constructor(catalog: SharedCatalog, id: string) {
     this.catalog = catalog;
     this.id = id;
-    this.nonce = `secret-of-${id}`;
+    this.nonce = nonceOf(id);
   }
 
   static async create(catalog: SharedCatalog, id: string): Promise<TestTenant> {
@@ -41,9 +48,10 @@ export class TestTenant {
     return this.catalog.need(`${PUBLIC}${rpc}`, `admin@${this.id}`, request);
   }
 
+  /** @param under the claim that the call carries */
   // biome-ignore lint/suspicious/noExplicitAny: the responses of all RPCs.
-  worker(rpc: string, request: object): Promise<any> {
-    return this.catalog.need(`${INTERNAL}${rpc}`, `worker@${this.id}`, request);
+  worker(rpc: string, request: object, under?: Claim): Promise<any> {
+    return this.catalog.need(`${INTERNAL}${rpc}`, `worker@${this.id}`, under ? { under, request } : request);
   }
 
   texts(): { description: string; properties: Record<string, string> } {
@@ -75,7 +83,7 @@ export class TestTenant {
   /** A table with one captured snapshot, 1, which is current. */
   async aFullTable(): Promise<{ tableId: string; namespaceId: string }> {
     const { tableId, namespaceId } = await this.aTable();
-    await this.worker('Ingestion/CommitSnapshot', this.commit({ tableId, snapshot: this.snapshot(tableId) }) as never);
+    await this.worker('Ingestion/CommitSnapshot', this.commit({ tableId, snapshot: this.snapshot(tableId) }));
     const update = { table: { tableId, currentSnapshotId: 1n }, updateMask: ['current_snapshot_id'] };
     await this.admin('Tables/UpdateTable', update);
     return { tableId, namespaceId };
@@ -108,64 +116,73 @@ export class TestTenant {
     return this.admin('Connectors/CreateConnector', { connector: { ...connector, uri, ...fields } });
   }
 
-  /** A connector with a table and a view that it has ingested, and the job that has its claim. By default, each tenant has a job with its id. */
-  async aBusyConnector(jobId = this.name('nightly')) {
-    const { connectorId, displayName } = await this.aConnector();
-    const { namespaceId, catalogId } = await this.aNamespace();
+  /** A connector, and the job that has its claim. By default, each tenant has a job with its id. */
+  async aClaimedConnector(jobId = this.name('nightly'), fields: object = { policy: DROPS_ALL }) {
+    const { connectorId, displayName } = await this.aConnector(fields);
     const record = { jobId, message: this.nonce, connectorId, connectorName: displayName };
     this.catalog.jobs.statuses.set(jobId, 'RUNNING');
     const runId = `run-of-${jobId}`;
     const { epoch } = await this.worker('Reconciliation/ClaimConnector', { connectorId, job: record, runId });
+    const claim: Claim = { connectorId, epoch: Number(epoch), runId };
+    return { connectorId, displayName, jobId, runId, claim, record };
+  }
+
+  /** A claimed connector with a table and a view that it has ingested. */
+  async aBusyConnector(jobId?: string, fields?: object) {
+    const claimed = await this.aClaimedConnector(jobId, fields);
+    const { connectorId, claim } = claimed;
+    const { namespaceId, catalogId } = await this.aNamespace();
     const upstream = { namespacePath: ['up'], name: 'orders' };
     const where = { connectorId, upstream, namespaceId, format: TableFormat.TABLE_FORMAT_ICEBERG };
-    const { table } = await this.worker('Bindings/EnsureTable', {
-      ...{ ...where, name: 'orders', uuid: this.nonce, location: this.nonce },
-      schemas: [SCHEMA],
-    });
+    const ensured = { ...where, name: 'orders', uuid: this.nonce, location: this.nonce, schemas: [SCHEMA] };
+    const { table } = await this.worker('Bindings/EnsureTable', ensured, claim);
     const { tableId } = table;
-    await this.worker('Ingestion/CommitSnapshot', this.commit({ tableId, snapshot: this.snapshot(tableId) }) as never);
-    const bound = {
-      connectorId,
-      namespacePath: ['up'],
-      tableName: 'orders',
-      uuid: this.nonce,
-      fingerprint: this.nonce,
-    };
-    const update = { tableId, currentSnapshotId: 1n, upstream: { ...bound, coverage: this.nonce } };
-    await this.worker('Ingestion/UpdateTable', { table: update, updateMask: ['current_snapshot_id', 'upstream'] });
+    const commit = this.commit({ tableId, snapshot: this.snapshot(tableId) });
+    await this.worker('Ingestion/CommitSnapshot', commit, claim);
+    const texts = { uuid: this.nonce, fingerprint: this.nonce };
+    const bound = { ...texts, connectorId, namespacePath: ['up'], tableName: 'orders', coverage: this.nonce };
+    const update = { table: { tableId, currentSnapshotId: 1n, upstream: bound } };
+    const updateMask = ['current_snapshot_id', 'upstream'];
+    await this.worker('Ingestion/UpdateTable', { ...update, updateMask }, claim);
     const view = { namespaceId, name: 'view', ...this.texts(), representations: [{ sql: this.nonce, dialect: 'x' }] };
-    const { viewId } = await this.worker('Bindings/EnsureView', {
-      ...{ connectorId, upstream: { namespacePath: ['up'], name: 'view' }, uuid: this.nonce },
-      ...{ fingerprint: this.nonce, view },
-    });
-    return { connectorId, displayName, namespaceId, catalogId, jobId, tableId, viewId, upstream, runId, epoch };
+    const ensuredView = { connectorId, upstream: { namespacePath: ['up'], name: 'view' }, ...texts, view };
+    const { viewId } = await this.worker('Bindings/EnsureView', ensuredView, claim);
+    return { ...claimed, namespaceId, catalogId, tableId, viewId, upstream };
   }
 
   /** A job that has ended, with a failure, a change and an outcome. */
-  async aFailedJob(jobId = this.jobId()) {
-    const { connectorId, displayName } = await this.aConnector();
-    const runId = `run-of-${jobId}`;
-    const record = { jobId, message: this.nonce, connectorId, connectorName: displayName, requestJson: '{}' };
-    await this.worker('Reconciliation/ClaimConnector', { connectorId, job: { ...record, dryRun: true }, runId });
-    await this.worker('Reconciliation/RecordJobChanges', { jobId, changes: [this.change()] });
-    await this.worker('Reconciliation/RecordJobOutcomes', { jobId, step: 'a', outcomes: [this.outcome()] });
-    const failed = { ...record, state: JobState.JS_FAILED };
-    await this.worker('Reconciliation/EndJob', { job: failed, failures: [this.failure()], connectorId, runId });
-    return { connectorId, jobId, displayName };
+  async aFailedJob(id = this.jobId()) {
+    const { connectorId, displayName, jobId, runId, claim, record } = await this.aClaimedConnector(id);
+    const job = { ...record, requestJson: '{}', dryRun: true };
+    const run = { jobId, runId };
+    await this.worker('Reconciliation/RecordJob', { job: { ...job, runId, state: JobState.JS_RUNNING } }, claim);
+    await this.worker('Reconciliation/RecordJobChanges', { jobId, changes: [this.change()] }, claim);
+    await this.worker('Reconciliation/RecordJobOutcomes', { jobId, step: 'a', outcomes: [this.outcome()] }, claim);
+    const ended = { job: { ...job, state: JobState.JS_FAILED }, failures: [this.failure()] };
+    await this.worker('Reconciliation/EndJob', { ...ended, connectorId, runId }, claim);
+    return { connectorId, displayName, ...run, claim };
   }
 
   /** A job that waits for the busy connector. */
   async aWaitingJob() {
     const busy = await this.aBusyConnector();
+    const { connectorId, displayName: connectorName } = busy;
     const jobId = this.jobId();
     this.catalog.jobs.statuses.set(jobId, 'RUNNING');
-    const job = { jobId, message: this.nonce, connectorId: busy.connectorId, connectorName: busy.displayName };
-    await this.worker('Reconciliation/ClaimConnector', {
-      connectorId: busy.connectorId,
-      job,
-      runId: `run-of-${jobId}`,
-    });
+    const job = { jobId, message: this.nonce, connectorId, connectorName };
+    await this.worker('Reconciliation/ClaimConnector', { connectorId, job, runId: `run-of-${jobId}` });
     return { ...busy, holder: busy.jobId, jobId };
+  }
+
+  /** A draft that is being validated. */
+  async aDraft(): Promise<string> {
+    const connector = { kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: `file:///${this.nonce}`, ...this.texts() };
+    return this.catalog.draft(`admin@${this.id}`, connector);
+  }
+
+  async aToken(): Promise<{ tokenId: string }> {
+    const { token } = await this.admin('Tokens/CreateToken', { subject: this.nonce, roles: [Role.ROLE_READER] });
+    return token;
   }
 
   change() {

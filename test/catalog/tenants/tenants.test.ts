@@ -7,11 +7,11 @@ import fc from 'fast-check';
 import { isAllowed, permissionsFor } from '../../../src/catalog/auth/permissions.ts';
 import { ROLES, type Role } from '../../../src/catalog/identity/principal.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
-import { idsIn, replaced, unknownIdLike } from './ids.ts';
+import { fieldAt, type IdPlace, idsIn, isOfClaim, placesIn, replaced, unknownIds } from './ids.ts';
 import { RECIPES } from './recipes.ts';
 import { Replay, recordExecuted, tenantTables } from './replay.ts';
 import { PUBLIC, TestTenant } from './tenant.ts';
-import { METHODS, SharedCatalog } from './two-tenants.ts';
+import { callerOf, METHODS, SharedCatalog } from './two-tenants.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'replay-'));
 const replay = new Replay(folder, 'acme', 'umbrella');
@@ -30,39 +30,76 @@ function withTwoTenants(): void {
   afterAll(() => catalog.stop());
 }
 
-/** Everything that the catalog stores of a tenant. */
-function rowsOf(tenant: string): string {
+const query = <T>(read: (database: InstanceType<typeof Sqlite>) => T): T => {
   const database = new Sqlite(catalog.file, { readonly: true });
   try {
-    const rows = tenantTables(database).map((table) =>
-      database.prepare(`select * from ${table} where tenant_id = ? order by rowid`).all(tenant),
-    );
-    const nums = '(select table_num from tables where tenant_id = ?)';
-    for (const table of ['snapshots', 'files', 'chains', 'table_schemas', 'derived_ndv', 'column_states']) {
-      rows.push(database.prepare(`select * from ${table} where table_num in ${nums} order by rowid`).all(tenant));
-    }
-    return JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? `${value}n` : value));
+    return read(database);
   } finally {
     database.close();
   }
+};
+
+/** The number of the last audit event, of any tenant. */
+const lastEvent = () => query((db) => db.prepare('select max(audit_num) from audit_events').pluck().get() as number);
+
+/**
+ * Everything that the catalog stores of a tenant, with its audit events up to a number: refused calls of the tenant itself are recorded within a
+ * second.
+ */
+function rowsOf(tenant: string, event: number): string {
+  const rows = query((database) => {
+    const select = (sql: string) => database.prepare(sql).all(tenant);
+    const nums = 'table_num in (select table_num from tables where tenant_id = ?)';
+    return [
+      ...tenantTables(database)
+        .filter((table) => table !== 'audit_events')
+        .map((table) => select(`select * from ${table} where tenant_id = ? order by rowid`)),
+      select(`select * from audit_events where tenant_id = ? and audit_num <= ${event}`),
+      select('select * from tokens where token_id in (select token_id from token_tenants where tenant_id = ?)'),
+      select(
+        'select * from missing_counts where connector_id in (select connector_id from connectors where tenant_id = ?)',
+      ),
+      select(
+        'select * from object_names where namespace_id in (select namespace_id from namespaces where tenant_id = ?)',
+      ),
+      ...['snapshots', 'files', 'chains', 'table_schemas', 'derived_ndv', 'column_states'].map((table) =>
+        select(`select * from ${table} where ${nums} order by rowid`),
+      ),
+    ];
+  });
+  return JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
+/** Audit events of umbrella that others have caused. */
+const strangeEvents = () =>
+  query((db) =>
+    db.prepare("select * from audit_events where tenant_id = 'umbrella' and subject <> ?").all(callerOf('umbrella')),
+  );
+
 const rolesFor = (path: string): Role[] => ROLES.filter((role) => isAllowed([role], permissionsFor(path)!));
+/** The platform role is of no tenant: the token of one that sees tokens and events beyond its tenant is tested with them. */
+const tenantRolesFor = (path: string) => rolesFor(path).filter((role) => role !== 'platform');
 const TENANT_RPCS = [...METHODS.keys()].filter((path) => !path.startsWith(`${PUBLIC}Tenants/`));
 
 /** The requests of a recipe for both tenants, which give the same names to all that it makes. */
 async function both(recipe: (tenant: TestTenant) => Promise<object>) {
+  await catalog.endDrafts();
   TestTenant.nextRound(acme, umbrella);
   return [await recipe(acme), await recipe(umbrella)] as const;
 }
 
 /** Makes calls of acme, of which umbrella must not notice anything and in which nothing of it may be seen. */
 async function unnoticed<T>(work: () => Promise<T>, textOf: (result: T) => string): Promise<T> {
-  const [before, logged] = [rowsOf('umbrella'), catalog.log.length];
+  const [event, logged] = [lastEvent(), catalog.log.length];
+  const before = rowsOf('umbrella', event);
   const result = await work();
-  expect(rowsOf('umbrella')).toBe(before);
+  expect(rowsOf('umbrella', event)).toBe(before);
+  expect(strangeEvents()).toEqual([]);
   expect(textOf(result)).not.toContain(umbrella.nonce);
-  expect(catalog.log.slice(logged).join('\n')).not.toContain(umbrella.nonce);
+  // What is recorded of umbrella's own refused calls is logged within a second.
+  const isOwn = (line: string) => line.includes('"audit":true') && line.includes('"tenant":"umbrella"');
+  const lines = catalog.log.slice(logged).filter((line) => !isOwn(line));
+  expect(lines.join('\n')).not.toContain(umbrella.nonce);
   return result;
 }
 
@@ -70,39 +107,50 @@ it('every RPC that belongs to tenants has a recipe', () => {
   expect([...RECIPES.keys()].sort()).toEqual(TENANT_RPCS.sort());
 });
 
-describe.each(TENANT_RPCS)('%s', (path) => {
+describe('roles', () => {
   withTwoTenants();
-  const roles = rolesFor(path);
-  const cases = RECIPES.get(path)!;
 
-  it('is refused to other roles before anything is read', async () => {
-    for (const role of ROLES.filter((role) => !roles.includes(role))) {
+  it.each([...METHODS.keys()])('%s is refused to other roles before anything is read', async (path) => {
+    const request = METHODS.get(path)!.method.requestStream ? [] : {};
+    for (const role of ROLES.filter((role) => !rolesFor(path).includes(role))) {
       const stop = recordExecuted();
-      const { code } = await catalog.call(path, `${role}@acme`, METHODS.get(path)!.method.requestStream ? [] : {});
+      const { code } = await catalog.call(path, `${role}@acme`, request);
       expect([code, stop()]).toEqual(['PERMISSION_DENIED', []]);
     }
   });
+});
 
+describe.each(TENANT_RPCS)('%s', (path) => {
+  withTwoTenants();
+  const roles = tenantRolesFor(path);
+  const cases = RECIPES.get(path) ?? [];
   const numbered = cases.map((recipe, index) => [index, recipe] as const);
 
   it.each(numbered)('recipe %i: ids of the other tenant are unknown', async (_, recipe) => {
     let [own, others] = await both(recipe);
     for (const role of roles) {
-      for (const places of placesIn(own, others)) {
+      for (const places of placesIn(idsIn(own, others))) {
         const made = idsIn(own, others);
-        const [expected, foreign] = [await answer(own, others, unknownIdLike), await answer(own, others, (id) => id)];
-        const name = `${path.split('/').at(-1)} ${fieldOf(places)}`;
-        if (name !== SHARED_ID) {
+        const fields = places.map((at) => fieldAt(own, at));
+        for (const field of fields) replacedFields.add(`${path.split('/').at(-1)} ${field}`);
+        const [expected, foreign] = [await answer(own, others, unknownIds()), await answer(own, others, (id) => id)];
+        const name = `${path.split('/').at(-1)} ${fields[0]}`;
+        if (name !== SHARED_ID && !(fields.includes('tableId') && name.startsWith('EnsureTable '))) {
           expect([places, foreign.code, foreign.text]).toEqual([places, expected.code, expected.text]);
         }
-        if (places.length === made.filter(({ own }) => own === idAt(made, places)).length) {
-          expect([name, foreign.code]).toEqual([name, expect.stringMatching(`^(${UNKNOWN_IS[name] ?? 'NOT_FOUND'})$`)]);
+        const ids = new Set(made.filter(({ at }) => places.includes(at)).map(({ own }) => own));
+        if (ids.size === 1 && places.length === made.filter(({ own }) => ids.has(own)).length) {
+          const refusals = 'under' in own ? 'NOT_FOUND|PERMISSION_DENIED|FAILED_PRECONDITION' : 'NOT_FOUND';
+          expect([name, foreign.code]).toEqual([name, expect.stringMatching(`^(${UNKNOWN_IS[name] ?? refusals})$`)]);
+        } else if (places.some(isOfClaim) && !path.endsWith('/EndJob')) {
+          expect([fields, foreign.code]).toEqual([fields, expect.not.stringMatching(/^OK$/)]);
         }
 
         async function answer(request: object, other: object, choose: (id: string) => string) {
-          const ids = idsIn(request, other).filter(({ at }) => places.includes(at));
-          const id = choose(ids[0]!.id);
-          const changed = ids.reduce((request, { at }) => replaced(request, at, id), request);
+          const ids = idsIn(request, other)
+            .filter(({ at }) => places.includes(at))
+            .map((one) => ({ ...one, id: choose(one.id) }));
+          const changed = replaced(request, ids);
           const isLast = role === roles.at(-1);
           if (isLast) replay.before(catalog.file);
           let executed: ReturnType<ReturnType<typeof recordExecuted>> = [];
@@ -118,7 +166,7 @@ describe.each(TENANT_RPCS)('%s', (path) => {
           if (isLast) expect(replay.after(executed)).toEqual([]);
           // What the call has made or changed must not be there for the next one.
           if (code === 'OK') [own, others] = await both(recipe);
-          return { code, text: code === 'OK' ? '' : comparable(text, id, request, other) };
+          return { code, text: code === 'OK' ? '' : comparable(text, ids, request, other) };
         }
       }
     }
@@ -142,38 +190,30 @@ describe.each(TENANT_RPCS)('%s', (path) => {
     );
     const name = `${path.split('/').at(-1)} ${cases.indexOf(recipe)}`;
     expect([name, served.code, served.text]).toEqual([name, REFUSED[name] ?? 'OK', expect.anything()]);
-    expect(executed).not.toEqual([]);
+    // GetCaller returns what is known of the caller.
+    if (!path.endsWith('/GetCaller')) expect(executed).not.toEqual([]);
     expect(replay.after(executed)).toEqual([]);
-    const rows = rowsOf('acme');
+    const event = lastEvent();
+    const rows = rowsOf('acme', event);
     const again = await catalog.call(path, `${role}@umbrella`, others);
     // What the same call returns to the other tenant is its own.
-    expect([again.code, again.text.includes(acme.nonce), rowsOf('acme') === rows]).toEqual([served.code, false, true]);
+    expect([again.code, again.text.includes(acme.nonce), rowsOf('acme', event) === rows]).toEqual([
+      served.code,
+      false,
+      true,
+    ]);
   });
 });
 
-/** The places of ids that are replaced together: each one, and all that have the same id. */
-function placesIn(own: object, others: object): string[][] {
-  const ids = idsIn(own, others);
-  const together = [...new Set(ids.map(({ own }) => own))].map((id) => ids.filter(({ own }) => own === id));
-  return [
-    ...ids.map(({ at }) => [at]),
-    ...together.filter((group) => group.length > 1).map((group) => group.map(({ at }) => at)),
-  ];
-}
-
-const idAt = (ids: ReturnType<typeof idsIn>, [first]: string[]) => ids.find(({ at }) => at === first)?.own;
-
-/** The first field of some places: `job.jobId`. */
-const fieldOf = ([first = '[]']: string[]) =>
-  (JSON.parse(first) as (string | number)[])
-    .filter((key) => typeof key === 'string' && !['request', 'value'].includes(key))
-    .join('.');
-
 /** A message without what differs from call to call: the ids and numbers in it. */
-function comparable(text: string, id: string, own: object, others: object): string {
-  const named = [{ at: 'id', own: id }, ...idsIn(own, others)].sort((a, b) => b.own.length - a.own.length);
-  return named.reduce((text, { at, own }) => text.replaceAll(own, at), text).replace(/\d+/g, '0');
+function comparable(text: string, ids: readonly IdPlace[], own: object, others: object): string {
+  const named = [...ids.map(({ at, id }) => ({ at: `id ${at}`, own: id })), ...idsIn(own, others)];
+  const longestFirst = named.sort((a, b) => b.own.length - a.own.length);
+  return longestFirst.reduce((text, { at, own }) => text.replaceAll(own, at), text).replace(/\d+/g, '0');
 }
+
+/** The fields in which ids were replaced: `GetTable tableId`. */
+const replacedFields = new Set<string>();
 
 /** What becomes of a call with an id that exists nowhere, or in another tenant, if that is not NOT_FOUND. */
 const UNKNOWN_IS: Record<string, string> = {
@@ -181,30 +221,35 @@ const UNKNOWN_IS: Record<string, string> = {
   'MarkMissing objectIds': 'OK',
   'DropMissing tableIds': 'OK',
   'DropMissing viewIds': 'OK',
-  'RecordJobOutcomes jobId': 'OK',
+  'RecordJobOutcomes jobId': 'OK|PERMISSION_DENIED',
   'ClaimConnector deadHolderJobId': 'OK',
   // A run of the tenant's own job.
   'ClaimConnector runId': 'OK',
   // A filter.
   'ListReconcileJobs connectorId': 'OK',
+  'ListAuditEvents resource': 'OK',
+  // An admin creates tokens of its own tenants, whether there are others or not.
+  'CreateToken tenantIds': 'PERMISSION_DENIED',
+  // An operator changes only the state of a connector, of whichever.
+  'UpdateConnector connector.connectorId': 'NOT_FOUND|PERMISSION_DENIED',
   // Workers name their jobs: the tenant has a job of its own with the id then.
   'ClaimConnector job.jobId': 'OK',
   'EndJob job.jobId': 'OK|FAILED_PRECONDITION',
-  'RecordJob job.jobId': 'OK',
+  'RecordJob job.jobId': 'OK|PERMISSION_DENIED',
   // They are kept with the tenant's own job or connector, and looked up within the tenant when they are used.
   'EndJob connectorId': 'OK',
   'RecordJob job.connectorId': 'OK',
   'CreateConnector connector.destination.catalogId': 'OK',
+  'ValidateConnector connector.destination.catalogId': 'OK',
   'BindDestination destination.catalogId': 'OK',
   'BindDestination destination.namespaceId': 'OK',
   'BindDestination destination.tableId': 'OK',
   // The upstream name is bound to another table.
   'EnsureTable tableId': 'ABORTED',
-  'CommitSnapshot tableId': 'NOT_FOUND|ABORTED',
-  // Without the connector's claim, a call under one does nothing.
-  'EndJob under.connectorId': 'FAILED_PRECONDITION',
-  'EndJob under.runId': 'FAILED_PRECONDITION',
-  'CommitSnapshot under.connectorId': 'FAILED_PRECONDITION',
+  'CommitSnapshot header.tableId': 'NOT_FOUND|ABORTED|FAILED_PRECONDITION|INVALID_ARGUMENT',
+  // A repeated call changes nothing: the first one has released the claim.
+  'EndJob under.connectorId': 'OK|FAILED_PRECONDITION',
+  'EndJob under.runId': 'OK|FAILED_PRECONDITION',
 };
 
 /** Whoever creates a table with an id that any tenant's table has is told so: an id is a table's, whoever asks. Nobody can guess one. */
@@ -217,7 +262,9 @@ const REFUSED: Record<string, string> = {
   'DeleteCatalog 1': 'FAILED_PRECONDITION',
   'ClaimConnector 1': 'FAILED_PRECONDITION',
   'EndJob 1': 'FAILED_PRECONDITION',
-  'RecordJobChanges 1': 'ALREADY_EXISTS',
+  'MarkMissing 2': 'FAILED_PRECONDITION',
+  'RecordJobChanges 2': 'ALREADY_EXISTS',
+  'RecordJobOutcomes 2': 'PERMISSION_DENIED',
   'Resolve 2': 'NOT_FOUND',
 };
 
@@ -227,6 +274,12 @@ const EQUIVALENT = [
   /min\("job_num"\) as "first".* \[1\]$/,
   // A table or view and its namespace have one tenant.
   /^select .* from "(tables|views)" inner join "namespaces" .* order by .* \[0\]$/s,
+  // The claim is the connector's, as has been checked before: one of the two conditions is enough. Without a claim there is only the first.
+  /^insert into new_tables .* \[[12]\]$/s,
+  // It is counted once in a while, when the tenant of this test has no files yet; test/catalog/limits.test.ts counts those of two tenants.
+  /^select sum\("table_contents"\."files"\).* \[0\]$/,
+  // The id is that of the draft that the same call has stored.
+  /^delete from "connector_drafts" where "draft_id" = \? and "tenant_id" = \? \[0\]$/,
   // The id is that of a connector of the tenant, which the same transaction has read.
   /^delete from "claim_waiters" where "tenant_id" = \? and "connector_id" = \? \[0\]$/,
 ];
@@ -250,11 +303,11 @@ describe('tenants', () => {
   });
 
   it('random calls with ids of both tenants reach nothing of the other', async () => {
-    const calls: { path: string; role: Role; own: object; ids: ReturnType<typeof idsIn> }[] = [];
+    const calls: { path: string; role: Role; own: object; ids: IdPlace[] }[] = [];
     for (const [path, cases] of RECIPES) {
       for (const recipe of cases) {
         const [own, others] = await both(recipe);
-        for (const role of rolesFor(path)) calls.push({ path, role, own, ids: idsIn(own, others) });
+        for (const role of tenantRolesFor(path)) calls.push({ path, role, own, ids: idsIn(own, others) });
       }
     }
     const step = fc.record({
@@ -264,14 +317,11 @@ describe('tenants', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 10 }), async (steps) => {
         for (const { call, which } of steps) {
-          const choices = call.ids.map(({ at, id }, index) => ({
-            at,
-            id: which[index] === 1 ? id : which[index] === 2 ? unknownIdLike(id) : undefined,
-          }));
-          const request = choices.reduce(
-            (request, { at, id }) => (id === undefined ? request : replaced(request, at, id)),
-            call.own,
-          );
+          const ids = call.ids
+            .map((one, index) => ({ ...one, which: which[index] ?? 0 }))
+            .filter(({ which }) => which > 0)
+            .map(({ which, ...one }) => (which === 1 ? one : { ...one, id: unknownIds()(one.id) }));
+          const request = replaced(call.own, ids);
           await unnoticed(
             () => catalog.call(call.path, `${call.role}@acme`, request),
             ({ text, response }) => `${text} ${response}`,

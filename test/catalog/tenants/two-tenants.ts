@@ -6,10 +6,11 @@ import { pino } from 'pino';
 import type { Role } from '../../../src/catalog/identity/principal.ts';
 import { startCatalog } from '../../../src/catalog/server/server.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
-import { CLAIM_METADATA, type Claim } from '../../../src/contract/claim.ts';
+import { CLAIM_METADATA, type Claim, formatClaim } from '../../../src/contract/claim.ts';
 import { BindingsDefinition } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import { IngestionDefinition } from '../../../src/generated/reconciler/internal/v1/ingestion.ts';
 import { ReconciliationDefinition } from '../../../src/generated/reconciler/internal/v1/reconciliation.ts';
+import { AuditDefinition } from '../../../src/generated/reconciler/v1/audit.ts';
 import { CatalogsDefinition } from '../../../src/generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { DirectoryDefinition } from '../../../src/generated/reconciler/v1/directory.ts';
@@ -21,13 +22,28 @@ import { SnapshotsDefinition } from '../../../src/generated/reconciler/v1/snapsh
 import { TableStatisticsDefinition } from '../../../src/generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../../../src/generated/reconciler/v1/tables.ts';
 import { TenantsDefinition } from '../../../src/generated/reconciler/v1/tenants.ts';
+import { TokensDefinition } from '../../../src/generated/reconciler/v1/tokens.ts';
 import { ViewsDefinition } from '../../../src/generated/reconciler/v1/views.ts';
 import { FakeJobs } from '../harness.ts';
 
 const DEFINITIONS = [
-  ...[BindingsDefinition, CatalogsDefinition, ConnectorsDefinition, DirectoryDefinition, IngestionDefinition],
+  ...[
+    AuditDefinition,
+    BindingsDefinition,
+    CatalogsDefinition,
+    ConnectorsDefinition,
+    DirectoryDefinition,
+    IngestionDefinition,
+  ],
   ...[NamespacesDefinition, PlansDefinition, ReconcileJobsDefinition, ReconciliationDefinition, SchedulesDefinition],
-  ...[SnapshotsDefinition, TableStatisticsDefinition, TablesDefinition, TenantsDefinition, ViewsDefinition],
+  ...[
+    SnapshotsDefinition,
+    TableStatisticsDefinition,
+    TablesDefinition,
+    TenantsDefinition,
+    TokensDefinition,
+    ViewsDefinition,
+  ],
 ];
 
 interface Method {
@@ -60,6 +76,12 @@ export interface Outcome {
   response: unknown;
 }
 
+/** The text that everything of a tenant contains. */
+export const nonceOf = (tenant: string) => `secret-of-${tenant}`;
+
+/** Who calls in the name of a tenant: what is recorded of its calls is the tenant's as well. */
+export const callerOf = (tenant: string) => `somebody with the ${nonceOf(tenant)}`;
+
 /** A catalog service whose callers are who they say they are. */
 export class SharedCatalog {
   readonly #directory = mkdtempSync(join(tmpdir(), 'tenants-'));
@@ -87,14 +109,45 @@ export class SharedCatalog {
       logger: pino({ level: 'trace' }, { write: (line: string) => void catalog.log.push(line) }),
       async authenticate({ metadata }) {
         const [role = '', tenant = ''] = (metadata.get(PRINCIPAL) ?? '').split('@');
-        return { subject: 'somebody', issuer: 'test', tenants: [tenant], roles: [role as Role] };
+        return { subject: callerOf(tenant), issuer: 'test', tenants: [tenant], roles: [role as Role] };
       },
     });
     catalog.#channel = createChannel(catalog.#running.address);
     return catalog;
   }
 
+  /** The calls that validate a connector, each with what lets it end. */
+  readonly #validations: { call: Promise<unknown>; end: () => void }[] = [];
+
+  /** A draft of a connector. It exists until `endDrafts`, as long as the worker validates. */
+  async draft(as: `${Role}@${string}`, connector: object): Promise<string> {
+    const path = '/reconciler.v1.Connectors/ValidateConnector';
+    const target = { $case: 'connector', value: connector };
+    const draftId = await new Promise<string>((begun, refused) => {
+      let end = () => {};
+      const ended = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      this.jobs.onValidate = async (request) => {
+        begun((request as { draftId: string }).draftId);
+        await ended;
+      };
+      const call = this.need(path, as, { target });
+      call.catch(refused);
+      this.#validations.push({ call, end });
+    });
+    this.jobs.onValidate = undefined;
+    return draftId;
+  }
+
+  async endDrafts(): Promise<void> {
+    const validations = this.#validations.splice(0);
+    for (const { end } of validations) end();
+    await Promise.all(validations.map(({ call }) => call));
+  }
+
   async stop(): Promise<void> {
+    await this.endDrafts();
     this.#channel.close();
     await this.#running.stop();
     rmSync(this.#directory, { recursive: true });
@@ -112,8 +165,7 @@ export class SharedCatalog {
     const { method } = METHODS.get(path)!;
     const { under, request: message = request } = request as { under?: Claim; request?: unknown };
     const sent = method.requestStream ? streamOf(message as unknown[]) : message;
-    const claim = under && `${under.connectorId} ${under.epoch} ${under.runId}`;
-    const options = claim === undefined ? {} : { metadata: Metadata({ [CLAIM_METADATA]: claim }) };
+    const options = under === undefined ? {} : { metadata: Metadata({ [CLAIM_METADATA]: formatClaim(under) }) };
     try {
       const answer = this.#rpc(path, as)(sent, options);
       const messages: unknown[] = [];
