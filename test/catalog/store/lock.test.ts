@@ -77,8 +77,8 @@ describe('the lock of a database', () => {
 
   async function serve(): Promise<Service> {
     const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
-    const args = [BIN, 'catalog', '--address', address, '--database', file];
-    const env = { ...process.env, TEMPORAL_ADDRESS: '127.0.0.1:9' };
+    const args = [BIN, 'catalog', '--insecure-no-auth', '--address', address, '--database', file];
+    const env = { ...process.env, TEMPORAL_ADDRESS: '127.0.0.1:9', RECONCILER_DATA_DIR: folder };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     children.push(child);
     let output = '';
