@@ -61,7 +61,7 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
   ...recipes(`${PUBLIC}Connectors/`, {
     CreateConnector: async (t) => {
       const kind = ConnectorKind.CONNECTOR_KIND_ICEBERG;
-      const destination = { catalogId: (await t.aCatalog()).catalogId };
+      const destination = await t.aDestination();
       return {
         connector: { displayName: t.name('new'), kind, uri: `file:///${t.nonce}`, ...t.texts(), destination },
         idempotencyKey: t.name('key'),
@@ -78,7 +78,9 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
     UpdateConnector: [
       async (t) => {
         const { connectorId } = await t.aConnector();
-        return { connector: { connectorId, description: t.nonce }, updateMask: ['description'] };
+        const destination = await t.aDestination();
+        const updateMask = ['description', 'destination'];
+        return { connector: { connectorId, description: t.nonce, destination }, updateMask };
       },
       async (t) => {
         const { connectorId } = await t.aBusyConnector();
@@ -109,7 +111,7 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       // One that is not stored, while another one is validated.
       async (t) => {
         await t.aDraft();
-        const destination = { catalogId: (await t.aCatalog()).catalogId };
+        const destination = await t.aDestination();
         const connector = { kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: `file:///${t.nonce}`, destination };
         return { target: { $case: 'connector', value: connector } };
       },

@@ -80,6 +80,11 @@ export class TestTenant {
     });
   }
 
+  async aDestination(): Promise<{ catalogId: string; namespaceId: string; tableId: string }> {
+    const { catalogId, namespaceId, tableId } = await this.aTable();
+    return { catalogId, namespaceId, tableId };
+  }
+
   /** A table with one captured snapshot, 1, which is current. */
   async aFullTable(): Promise<{ tableId: string; namespaceId: string }> {
     const { tableId, namespaceId } = await this.aTable();

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { isAllowed, permissionsFor } from '../../../src/catalog/auth/permissions.ts';
 import { ROLES, type Role } from '../../../src/catalog/identity/principal.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
+import { idFieldsOf } from './id-fields.ts';
 import { fieldAt, type IdPlace, idsIn, isOfClaim, placesIn, replaced, unknownIds } from './ids.ts';
 import { RECIPES } from './recipes.ts';
 import { Replay, recordExecuted, tenantTables } from './replay.ts';
@@ -132,7 +133,7 @@ describe.each(TENANT_RPCS)('%s', (path) => {
       for (const places of placesIn(idsIn(own, others))) {
         const made = idsIn(own, others);
         const fields = places.map((at) => fieldAt(own, at));
-        for (const field of fields) replacedFields.add(`${path.split('/').at(-1)} ${field}`);
+        for (const field of fields) replacedFields.add(`${path} ${field}`);
         const [expected, foreign] = [await answer(own, others, unknownIds()), await answer(own, others, (id) => id)];
         const name = `${path.split('/').at(-1)} ${fields[0]}`;
         if (name !== SHARED_ID && !(fields.includes('tableId') && name.startsWith('EnsureTable '))) {
@@ -151,8 +152,11 @@ describe.each(TENANT_RPCS)('%s', (path) => {
             .filter(({ at }) => places.includes(at))
             .map((one) => ({ ...one, id: choose(one.id) }));
           const changed = replaced(request, ids);
-          const isLast = role === roles.at(-1);
-          if (isLast) replay.before(catalog.file);
+          // Nothing is found with unknown ids, whichever conditions there are.
+          const isReplayed =
+            role === roles.at(-1) &&
+            ids.every(({ at, id }) => idsIn(request, other).some((one) => one.at === at && one.id === id));
+          if (isReplayed) replay.before(catalog.file);
           let executed: ReturnType<ReturnType<typeof recordExecuted>> = [];
           const { code, text } = await unnoticed(
             async () => {
@@ -163,7 +167,7 @@ describe.each(TENANT_RPCS)('%s', (path) => {
             },
             ({ text, response }) => `${text} ${response}`,
           );
-          if (isLast) expect(replay.after(executed)).toEqual([]);
+          if (isReplayed) expect(replay.after(executed)).toEqual([]);
           // What the call has made or changed must not be there for the next one.
           if (code === 'OK') [own, others] = await both(recipe);
           return { code, text: code === 'OK' ? '' : comparable(text, ids, request, other) };
@@ -212,7 +216,7 @@ function comparable(text: string, ids: readonly IdPlace[], own: object, others: 
   return longestFirst.reduce((text, { at, own }) => text.replaceAll(own, at), text).replace(/\d+/g, '0');
 }
 
-/** The fields in which ids were replaced: `GetTable tableId`. */
+/** The fields in which ids were replaced: `/reconciler.v1.Tables/GetTable tableId`. */
 const replacedFields = new Set<string>();
 
 /** What becomes of a call with an id that exists nowhere, or in another tenant, if that is not NOT_FOUND. */
@@ -276,7 +280,7 @@ const EQUIVALENT = [
   /^select .* from "(tables|views)" inner join "namespaces" .* order by .* \[0\]$/s,
   // The claim is the connector's, as has been checked before: one of the two conditions is enough. Without a claim there is only the first.
   /^insert into new_tables .* \[[12]\]$/s,
-  // It is counted once in a while, when the tenant of this test has no files yet; test/catalog/limits.test.ts counts those of two tenants.
+  // It is counted once in a while, when the tenant of this test has no files yet; test/catalog/limits.test.ts tests the limit.
   /^select sum\("table_contents"\."files"\).* \[0\]$/,
   // The id is that of the draft that the same call has stored.
   /^delete from "connector_drafts" where "draft_id" = \? and "tenant_id" = \? \[0\]$/,
@@ -286,16 +290,6 @@ const EQUIVALENT = [
 
 describe('tenants', () => {
   withTwoTenants();
-
-  it('tokens of pages belong to a tenant', async () => {
-    for (const tenant of [acme, umbrella]) for (let n = 0; n < 2; n += 1) await tenant.aCatalog();
-    const path = `${PUBLIC}Catalogs/ListCatalogs`;
-    const { nextPageToken: pageToken } = await catalog.need(path, 'reader@umbrella', { pageSize: 1 });
-    expect(await catalog.call(path, 'reader@umbrella', { pageSize: 1, pageToken })).toMatchObject({ code: 'OK' });
-    expect(await catalog.call(path, 'reader@acme', { pageSize: 1, pageToken })).toMatchObject({
-      code: 'INVALID_ARGUMENT',
-    });
-  });
 
   it('a tenant that does not exist is not found', async () => {
     const found = await catalog.call(`${PUBLIC}Catalogs/ListCatalogs`, 'reader@nobody', {});
@@ -343,4 +337,26 @@ it('each condition of a tenant is needed', () => {
     console.log([...replay.conditions].map(([id, killed]) => `${killed ? 'needed' : 'SURVIVES'}: ${id}`).join('\n'));
   expect(survivors).toEqual([]);
   expect(replay.conditions.size).toBeGreaterThan(60);
+});
+
+/** Fields of requests that are named like ids, in which no id is replaced, and why. */
+const NOT_REPLACED: readonly [RegExp, string][] = [
+  [/pageToken$/, 'page-tokens.test.ts does it'],
+  [/\/Create\w+ (catalog\.catalogId|connector\.connectorId|namespace\.namespaceId)$/, 'the catalog gives ids'],
+  [/\/CreateTable table\.(tableId|catalogId)$|(Create|Ensure)View view\.(viewId|catalogId)$/, 'the catalog gives ids'],
+  [/\/Update\w+ (namespace|table|view)\.(catalogId|namespaceId)$/, 'no mask has them: nothing is moved by an update'],
+  [/updateTable\.table\.(catalogId|namespaceId)$/, 'no mask has them: nothing is moved by an update'],
+  [/reconciler\.v1\.\w+\/\w+ (table|view)\.upstream\.connectorId$/, 'only workers bind tables and views'],
+  [/EnsureView view\.upstream\.connectorId$/, 'the connector of the request counts'],
+  [/connector\.runningJobId$/, 'the catalog sets it'],
+  [/ValidateConnector connector\.connectorId$/, 'a connector that is not stored has no id'],
+  [/job\.(retryOfJobId|runId)$/, 'texts of the job: they are looked up within the tenant when they are used'],
+  [/ClaimConnector job\.connectorId$/, 'the connector of the request counts'],
+];
+
+it('each id of each request is replaced by that of the other tenant', () => {
+  const missing = TENANT_RPCS.flatMap((path) => idFieldsOf(path).map((field) => `${path} ${field}`))
+    .filter((field) => !replacedFields.has(field))
+    .filter((field) => !NOT_REPLACED.some(([listed]) => listed.test(field)));
+  expect(missing).toEqual([]);
 });

@@ -248,8 +248,7 @@ export const WORKER_RECIPES: readonly [string, Recipe[]][] = [
     EnsureDestination: [
       async (t) => {
         const { connectorId, claim: under } = await t.aClaimedConnector();
-        const { catalogId, namespaceId } = await t.aNamespace();
-        return { under, request: { connectorId, destination: { catalogId, namespaceId } } };
+        return { under, request: { connectorId, destination: await t.aDestination() } };
       },
       async (t) => {
         const { connectorId, claim: under } = await t.aClaimedConnector();
