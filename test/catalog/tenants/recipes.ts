@@ -63,7 +63,14 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       const kind = ConnectorKind.CONNECTOR_KIND_ICEBERG;
       const destination = await t.aDestination();
       return {
-        connector: { displayName: t.name('new'), kind, uri: `file:///${t.nonce}`, ...t.texts(), destination },
+        connector: {
+          displayName: t.name('new'),
+          kind,
+          source: ONE_TABLE,
+          uri: `file:///${t.nonce}`,
+          ...t.texts(),
+          destination,
+        },
         idempotencyKey: t.name('key'),
       };
     },
@@ -79,8 +86,8 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       async (t) => {
         const { connectorId } = await t.aConnector();
         const destination = await t.aDestination();
-        const updateMask = ['description', 'destination'];
-        return { connector: { connectorId, description: t.nonce, destination }, updateMask };
+        const updateMask = ['description', 'source', 'destination'];
+        return { connector: { connectorId, description: t.nonce, source: ONE_TABLE, destination }, updateMask };
       },
       async (t) => {
         const { connectorId } = await t.aBusyConnector();
@@ -112,8 +119,8 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
       async (t) => {
         await t.aDraft();
         const destination = await t.aDestination();
-        const connector = { kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: `file:///${t.nonce}`, destination };
-        return { target: { $case: 'connector', value: connector } };
+        const connector = { kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: `file:///${t.nonce}` };
+        return { target: { $case: 'connector', value: { ...connector, source: ONE_TABLE, destination } } };
       },
     ],
     TriggerReconcile: [
@@ -278,5 +285,7 @@ export const RECIPES: ReadonlyMap<string, readonly Recipe[]> = new Map([
     DeleteView: async (t) => ({ viewId: (await t.aBusyConnector()).viewId }),
   }),
 ]);
+
+const ONE_TABLE = { namespacePath: ['up'], table: 'orders' };
 
 const SCHEDULED = { policy: { enabled: true, interval: { seconds: 3600n } } };

@@ -39,7 +39,9 @@ export class TestTenant {
   }
 
   static async create(catalog: SharedCatalog, id: string): Promise<TestTenant> {
-    await catalog.need(`${PUBLIC}Tenants/CreateTenant`, 'platform@*', { tenant: { tenantId: id } });
+    await catalog.need(`${PUBLIC}Tenants/CreateTenant`, 'platform@*', {
+      tenant: { tenantId: id, limits: { runningJobs: 100_000 } },
+    });
     return new TestTenant(catalog, id);
   }
 
@@ -80,6 +82,7 @@ export class TestTenant {
     });
   }
 
+  /** A place for one table. */
   async aDestination(): Promise<{ catalogId: string; namespaceId: string; tableId: string }> {
     const { catalogId, namespaceId, tableId } = await this.aTable();
     return { catalogId, namespaceId, tableId };

@@ -243,8 +243,14 @@ const UNKNOWN_IS: Record<string, string> = {
   // They are kept with the tenant's own job or connector, and looked up within the tenant when they are used.
   'EndJob connectorId': 'OK',
   'RecordJob job.connectorId': 'OK',
-  'CreateConnector connector.destination.catalogId': 'OK',
-  'ValidateConnector connector.destination.catalogId': 'OK',
+  ...Object.fromEntries(
+    ['catalogId', 'namespaceId', 'tableId'].flatMap((field) => [
+      [`CreateConnector connector.destination.${field}`, 'OK'],
+      [`ValidateConnector connector.destination.${field}`, 'OK'],
+      [`UpdateConnector connector.destination.${field}`, 'OK|PERMISSION_DENIED'],
+    ]),
+  ),
+  'EnsureDestination destination.tableId': 'OK',
   'BindDestination destination.catalogId': 'OK',
   'BindDestination destination.namespaceId': 'OK',
   'BindDestination destination.tableId': 'OK',
@@ -277,7 +283,7 @@ const EQUIVALENT = [
   // Where to begin the search: what is found has its own condition.
   /min\("job_num"\) as "first".* \[1\]$/,
   // A table or view and its namespace have one tenant.
-  /^select .* from "(tables|views)" inner join "namespaces" .* order by .* \[0\]$/s,
+  /^select .* from "(tables|views)" inner join "namespaces" on .* "namespaces"."tenant_id" = "\1"."tenant_id" .* \[0\]$/s,
   // The claim is the connector's, as has been checked before: one of the two conditions is enough. Without a claim there is only the first.
   /^insert into new_tables .* \[[12]\]$/s,
   // It is counted once in a while, when the tenant of this test has no files yet; test/catalog/limits.test.ts tests the limit.
