@@ -56,11 +56,21 @@ function copyOf(file: string, copy: string, without?: string): Database {
   if (without !== undefined) {
     for (const table of tenantTables(database))
       database.prepare(`delete from ${table} where tenant_id = ?`).run(without);
+    for (const { table, key, owners } of OWNED)
+      database.prepare(`delete from ${table} where ${key} not in (select ${key} from ${owners})`).run();
   }
   return database;
 }
 
 const CONDITION = /(?:"?\w+"?\.)?"?tenant_id"? = (\?|@tenant_id|"\w+"\."tenant_id")/g;
+/**
+ * Tables whose rows have no tenant, but belong to a row that does, with the key by which it is found. What is found by a key of the tenant must not
+ * reach other rows, so these conditions are dropped as well.
+ */
+const OWNED = [
+  { table: 'missing_counts', key: 'connector_id', owners: 'connectors' },
+  { table: 'tokens', key: 'token_id', owners: 'token_tenants' },
+];
 const IS_TRANSACTION = /^(begin|commit|rollback|savepoint|release)/i;
 
 /** How many conditions of tenants a statement has. */
@@ -161,10 +171,23 @@ export class Replay {
           this.conditions.set(id, (this.conditions.get(id) ?? false) || fails);
         }
       }
+      if (!renames) this.#dropKeys(all, part, statement);
       effectOf(part, statement);
       effectOf(all, statement);
     }
     return leaks;
+  }
+
+  /** Drops the conditions on the keys of what belongs to a tenant's row. */
+  #dropKeys(all: Database, part: Database, { sql, parameters }: Executed): void {
+    for (const { table, key } of OWNED) {
+      if (!new RegExp(`(from|update) "${table}"`).test(sql)) continue;
+      const changed = sql.replace(new RegExp(`(?:"${table}"\\.)?"${key}" = (\\?)`), '? is not null');
+      if (changed === sql) continue;
+      const id = `${sql} [${key}]`;
+      const fails = trial(all, { sql: changed, parameters }) !== trial(part, { sql, parameters });
+      this.conditions.set(id, (this.conditions.get(id) ?? false) || fails);
+    }
   }
 
   #renamed(value: unknown): unknown {
