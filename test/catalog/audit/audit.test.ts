@@ -192,6 +192,13 @@ describe('a refusal', () => {
     expect(await failure(events({}, 'olga'))).toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 
+  it('has no more of the request than is of use, since anybody can cause one', async () => {
+    const request = { catalog: { catalogId: 'c'.repeat(5000) }, updateMask: Array(200).fill('f'.repeat(5000)) };
+    await failure(catalog.clients.catalogs.updateCatalog(request, as('nobody')));
+    const { resource, fields } = (await newest(1, 'pia', { platform: true })) as { resource: string; fields: string[] };
+    expect([resource.length, fields.length, fields[0]?.length]).toEqual([1024, 100, 100]);
+  });
+
   it('is only counted if there are more than a hundred in a second', async () => {
     const { connectorId } = await createConnector({ displayName: 'lake' });
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId }, as('olga'));
