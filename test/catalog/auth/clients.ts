@@ -18,6 +18,7 @@ import { CatalogsDefinition } from '../../../src/generated/reconciler/v1/catalog
 import { ConnectorsDefinition } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { TablesDefinition } from '../../../src/generated/reconciler/v1/tables.ts';
 import { Role, TokensDefinition } from '../../../src/generated/reconciler/v1/tokens.ts';
+import { recordServing } from '../../../src/stack/serving-file.ts';
 import { TestCatalog } from '../harness.ts';
 
 /** Reflection with messages as bytes. */
@@ -80,6 +81,8 @@ export class GuardedCatalog implements AsyncDisposable {
 
   static async start(): Promise<GuardedCatalog> {
     const catalog = await TestCatalog.start({ ownerToken: true });
+    // As the process of a catalog service does, for the command line.
+    recordServing(catalog.directory, catalog.address);
     return new GuardedCatalog(catalog, readFileSync(join(catalog.directory, 'token'), 'utf8').trim());
   }
 
