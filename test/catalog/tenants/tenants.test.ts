@@ -241,7 +241,7 @@ const UNKNOWN_IS: Record<string, string> = {
   'EndJob job.jobId': 'OK|FAILED_PRECONDITION',
   'RecordJob job.jobId': 'OK|PERMISSION_DENIED',
   // They are kept with the tenant's own job or connector, and looked up within the tenant when they are used.
-  'EndJob connectorId': 'OK',
+  'EndJob connectorId': 'OK|PERMISSION_DENIED',
   'RecordJob job.connectorId': 'OK',
   ...Object.fromEntries(
     ['catalogId', 'namespaceId', 'tableId'].flatMap((field) => [

@@ -191,9 +191,10 @@ export const WORKER_RECIPES: readonly [string, Recipe[]][] = [
     ],
     EndJob: [
       async (t) => {
-        const { connectorId, runId, job } = await aRecord(t);
+        const { connectorId, runId, job, under } = await aRecord(t);
         t.catalog.unverify(connectorId);
-        return { connectorId, runId, job: { ...job, state: JobState.JS_SUCCEEDED }, verifiedSince: new Date(1) };
+        const succeeded = { ...job, state: JobState.JS_SUCCEEDED };
+        return { under, request: { connectorId, runId, job: succeeded, verifiedSince: new Date(1) } };
       },
       // The claim has passed to another run.
       async (t) => {
@@ -219,7 +220,7 @@ export const WORKER_RECIPES: readonly [string, Recipe[]][] = [
       async (t) => {
         const { connectorId, holder, displayName } = await t.aWaitingJob();
         const job = { jobId: holder, connectorId, connectorName: displayName, state: JobState.JS_SUCCEEDED };
-        return { connectorId, runId: `run-of-${holder}`, job, verifiedSince: new Date(1) };
+        return { connectorId, runId: `run-of-${holder}`, job };
       },
     ],
     RecordJob: [
