@@ -39,7 +39,7 @@ const PROCESS_VARIABLE = /^env:(RECONCILER_|TEMPORAL_|AWS_|OTEL_|NODE_|PATH$|HOM
 export function workerPolicy(settings: {
   /** The path of the policy. */
   file?: string;
-  /** Of the catalog, as in RECONCILER_ADDRESS. */
+  /** The catalog's address, as in RECONCILER_ADDRESS. */
   address: string;
   dataDir: string;
 }): WorkerPolicy {
@@ -118,7 +118,11 @@ function policyOf(file: PolicyFile, isLocal: boolean): WorkerPolicy {
       const plain = reference.replace(/^file:\/\/(?=\/)/, 'file:');
       const id = plain.startsWith('aws-secretsmanager:') ? plain.replace(/#.*$/, '') : plain;
       const isStraight = !/^file:.*\/\.{0,2}(\/|$)/.test(plain);
-      const listed = ofTenant(file.secrets, tenant).filter(({ ref }) => fits(ref, plain) || fits(ref, id));
+      // A variable of the process itself is listed by its name: `env:*` is not meant for the worker's own token.
+      const mayFit = (ref: string) => ref === plain || !PROCESS_VARIABLE.test(plain);
+      const listed = ofTenant(file.secrets, tenant).filter(
+        ({ ref }) => mayFit(ref) && (fits(ref, plain) || fits(ref, id)),
+      );
       const [entry] = listed;
       if (entry === undefined || !isStraight) throw unlisted(`${place} refers to ${reference}`, 'secrets', tenant);
       return { grant: grantOf(reference, listed), fileRule: entryFileRule(entry.ref.slice('file:'.length)) };

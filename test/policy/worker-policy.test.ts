@@ -139,6 +139,16 @@ describe('a file', () => {
     expect(() => use(text)).toThrow(refused(`auth.secret_ref refers to ${text}`, 'does not list for tenant acme'));
   });
 
+  it('lists a variable of the process itself only by its name', () => {
+    const secrets = ['env:*', 'env:AWS_SECRET_ACCESS_KEY'].map((ref) => ({ ref, tenants: ['acme'], hosts: ['*'] }));
+    const policy = policyOf({ secrets });
+    const use = (reference: string) => policy.secret(reference, 'p', 'acme').grant?.name;
+    expect(use('env:LAKE_TOKEN')).toBe('env:LAKE_TOKEN');
+    expect(use('env:AWS_SECRET_ACCESS_KEY')).toBe('env:AWS_SECRET_ACCESS_KEY');
+    for (const own of ['env:RECONCILER_TOKEN', 'env:RECONCILER_CODEC_KEYS', 'env:PATH'])
+      expect(() => use(own)).toThrow(refused(own, 'does not list'));
+  });
+
   it('lists for tenants', () => {
     expect(() => use('env:ACME_TOKEN', 'rival')).toThrow(refused('tenant rival'));
     expect(use('env:ANY_THING', 'rival').grant?.hosts).toEqual([]);
