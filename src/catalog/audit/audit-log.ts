@@ -4,7 +4,7 @@ import type { AuditEvent } from '../identity/audit-event.ts';
 import { insertAuditEvents } from '../store/database/record-call.ts';
 import { write } from '../store/database/transaction.ts';
 
-/** Events per second that change nothing. Whoever calls in a loop with a wrong token must not fill the database. */
+/** Events of calls per second that change nothing. Whoever calls in a loop with a wrong token must not fill the database. */
 const MAX_PER_SECOND = 100;
 const FLUSH_MS = 1_000;
 
@@ -14,7 +14,7 @@ export interface AuditLog {
   addChange(event: AuditEvent): void;
   /** Stores an event within a second, unless there were too many in this second: then it is only counted, which the log reports. */
   add(event: AuditEvent): void;
-  /** Writes an event that is stored to the log, for those who collect logs: lines with `audit: true`. */
+  /** Writes an event to the log, for those who collect logs: lines with `audit: true`. */
   print(event: AuditEvent): void;
   /** Stores what is left. */
   stop(): Promise<void>;
@@ -23,7 +23,7 @@ export interface AuditLog {
 export function createAuditLog({ db }: Pick<CatalogDeps, 'db'>, logger: Logger): AuditLog {
   let waiting: AuditEvent[] = [];
   let left = MAX_PER_SECOND;
-  let uncounted = 0;
+  let leftOut = 0;
   let flushing: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     flushing = flushing.then(flush);
@@ -37,7 +37,7 @@ export function createAuditLog({ db }: Pick<CatalogDeps, 'db'>, logger: Logger):
 
     add(event) {
       if (left === 0) {
-        uncounted += 1;
+        leftOut += 1;
         return;
       }
       left -= 1;
@@ -61,16 +61,17 @@ export function createAuditLog({ db }: Pick<CatalogDeps, 'db'>, logger: Logger):
     const events = waiting;
     waiting = [];
     left = MAX_PER_SECOND;
-    if (uncounted > 0) {
-      logger.warn({ audit: true, count: uncounted }, 'more calls were refused within a second than are recorded');
-      uncounted = 0;
+    if (leftOut > 0) {
+      const message = `some calls that changed nothing are not recorded: there were more than ${MAX_PER_SECOND} in a second`;
+      logger.warn({ audit: true, count: leftOut }, message);
+      leftOut = 0;
     }
     if (events.length === 0) return;
     try {
       await write(db, (trx) => insertAuditEvents(trx, events));
-      for (const event of events) print(event);
     } catch (err) {
-      logger.error({ err, count: events.length }, 'refused calls could not be recorded');
+      logger.error({ err, count: events.length }, 'events of the audit could not be stored; the log has them');
     }
+    for (const event of events) print(event);
   }
 }
