@@ -44,7 +44,7 @@ export async function stagedGroups(
   };
 }
 
-/** Whether a snapshot has so many changes that it is divided into groups if possible; false if their number is unknown. */
+/** Whether a snapshot is large enough to be divided into groups; false if the number of its changes is unknown. */
 export async function isBig(put: PutSnapshot, size: SplitSize): Promise<boolean> {
   return areMany((await rangesOf(put, size)) ?? [], size);
 }

@@ -9,7 +9,7 @@ import { isAllowed, type Permission, permissionsFor } from './permissions.ts';
 /** Determines who is calling. @throws CodedError UNAUTHENTICATED */
 export type Authenticate = (context: CallContext) => Promise<Principal>;
 
-/** Of a catalog service that does not authenticate. */
+/** Lets everybody call a catalog service that does not authenticate. */
 export const anyone: Authenticate = async () => ANYONE;
 
 /** A call that was refused since its caller is not known, or may not make it. */

@@ -92,7 +92,7 @@ const CALLS: Record<string, (job: Job) => Promise<unknown>> = {
   DropExpiredSnapshots: ({ connectorId }) => worker.reconciliation.dropExpiredSnapshots({ connectorId }),
   MarkMissing: ({ connectorId }) => worker.bindings.markMissing({ connectorId, kind, objectIds: [] }),
   DropMissing: ({ connectorId, tableId }) => worker.reconciliation.dropMissing({ connectorId, tableIds: [tableId] }),
-  // Of a public service, by a worker.
+  // A worker calls a public service.
   PutTableSchema: ({ tableId }) => worker.tables.putTableSchema({ tableId, schema: SCHEMA }),
   EndJob: ({ jobId, connectorId }) =>
     worker.reconciliation.endJob({ job: { jobId, connectorId, state: JobState.JS_SUCCEEDED }, connectorId }),
