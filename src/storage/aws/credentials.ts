@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { CodedError } from '../../errors.ts';
 import { currentPolicy } from '../../policy/current-policy.ts';
+import { ObtainedSecrets } from '../../policy/obtained-secrets.ts';
 import { policyTenant } from '../../policy/policy-tenant.ts';
-import { type Grant, governSecret, grantsVersion, inheritGrants } from '../../policy/secret-grants.ts';
+import type { Grant } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { LruCache } from '../lru-cache.ts';
 import { connectorProxy, type ForwardProxy } from '../proxy/proxy.ts';
@@ -285,22 +286,11 @@ interface CachedProvider extends AwsCredentialProvider {
 
 /** Caches the credentials, renews them before they expire, and makes one request for all concurrent callers. */
 function cached(source: Source): CachedProvider {
-  /** With which they are made, if it is not the worker's. */
-  const key = source.keys?.secretAccessKey;
-  const grants = new Set<Grant>();
-  /** The credentials that were limited, with which limits of others, and for whom. */
-  let limited: [AwsCredentials, version: number, grants: number, tenant: string] | undefined;
-  const limit = (credentials: AwsCredentials): AwsCredentials => {
-    const now = [credentials, grantsVersion(), grants.size, policyTenant()];
-    if (limited?.every((each, at) => each === now[at])) return credentials;
-    for (const part of [credentials.accessKeyId, credentials.secretAccessKey, credentials.sessionToken]) {
-      if (part === undefined) continue;
-      if (key !== undefined) inheritGrants(part, key);
-      for (const grant of grants) governSecret(part, grant);
-    }
-    limited = [credentials, grantsVersion(), grants.size, policyTenant()];
-    return credentials;
-  };
+  const secrets = new ObtainedSecrets<AwsCredentials>(
+    ({ accessKeyId, secretAccessKey, sessionToken }) => [accessKeyId, secretAccessKey, sessionToken],
+    source.keys?.secretAccessKey,
+  );
+  const limit = (credentials: AwsCredentials) => secrets.limit(credentials);
   const read = readerOf(source, limit);
   let readIn = round;
   let readAt = 0;
@@ -329,7 +319,7 @@ function cached(source: Source): CachedProvider {
     const isNewSession = refused.expiration !== undefined && performance.now() - readAt < MIN_SESSION_MS;
     return isNewSession && held.value === refused ? false : held.renew(refused);
   };
-  return Object.assign(provide, { memoized: true as const, renew, grants });
+  return Object.assign(provide, { memoized: true as const, renew, grants: secrets.grants });
 }
 
 function msUntilExpiry({ expiration }: AwsCredentials): number {

@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
-import { policyTenant } from '../../policy/policy-tenant.ts';
-import { type Grant, governSecret, grantsVersion, inheritGrants } from '../../policy/secret-grants.ts';
+import { ObtainedSecrets } from '../../policy/obtained-secrets.ts';
+import type { Grant } from '../../policy/secret-grants.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { Rereadable } from '../rereadable.ts';
 
@@ -51,17 +51,7 @@ export interface SharedCredentials extends Credentials<Token> {
  * @param source the connector's secret with which it is requested; absent if that is the worker's
  */
 export function cachedToken(name: string, read: () => Promise<Token>, source?: string): SharedCredentials {
-  const grants = new Set<Grant>();
-  /** The token that was limited, with which limits of others, and for whom. */
-  let limited: [Token, version: number, grants: number, tenant: string] | undefined;
-  const limit = (token: Token): Token => {
-    const now = [token, grantsVersion(), grants.size, policyTenant()];
-    if (limited?.every((each, at) => each === now[at])) return token;
-    if (source !== undefined) inheritGrants(token.value, source);
-    for (const grant of grants) governSecret(token.value, grant);
-    limited = [token, grantsVersion(), grants.size, policyTenant()];
-    return token;
-  };
+  const secrets = new ObtainedSecrets<Token>(({ value }) => [value], source);
   let readAt = Number.NEGATIVE_INFINITY;
   let renewAt = 0;
   const held = new Rereadable(async () => {
@@ -75,8 +65,8 @@ export function cachedToken(name: string, read: () => Promise<Token>, source?: s
   const isRecent = (ms: number) => performance.now() - readAt < ms;
   return {
     name,
-    grants,
-    current: async () => limit(await current()),
+    grants: secrets.grants,
+    current: async () => secrets.limit(await current()),
     renew: async (used) => (held.value === used && isRecent(MIN_AGE_MS) ? false : held.renew(used)),
   };
 
